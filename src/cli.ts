@@ -1,0 +1,62 @@
+#!/usr/bin/env node
+// riffd: argv → command → exit code. The only place that ends the process.
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { formatError, terminal } from "./commands/output.ts";
+import { EXIT_CODES, RiffError, toError } from "./errors.ts";
+
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+
+const interrupt = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // The first asks to stop after the step in flight, the second ends at once: the store survives both.
+    if (interrupt.signal.aborted) process.exit(EXIT_CODES.RIFF_INTERRUPTED);
+    interrupt.abort();
+  });
+}
+
+const program = new Command("riffd")
+  .description("Keeps Claude Code transcripts safe in SurrealDB: whole, exactly once, byte for byte.")
+  .version(version)
+  .showHelpAfterError("(riffd --help tells what there is)")
+  .exitOverride();
+
+let exitCode = 0;
+
+program
+  .command("sync")
+  .description("bring the store up to date with transcripts")
+  .argument("[session...]", "session ids, unique beginnings of them, or paths of .jsonl files")
+  .option("--all", "every transcript in the projects folders", false)
+  .option("--force", "read everything again, also what has not changed", false)
+  .option("--operator <name>", "who stands on the commits and events", "cli")
+  .option("--projects <dir>", "a projects folder; may be given several times", collect, [])
+  .option("--json", "one JSON object a line for each session, then a summary", false)
+  .action(async (sessions: string[], options) => {
+    const { syncCommand } = await import("./commands/sync.ts");
+    exitCode = await syncCommand(sessions, options, terminal, interrupt.signal);
+  });
+
+function collect(value: string, previous: string[]): string[] {
+  return [...previous, value];
+}
+
+try {
+  await program.parseAsync();
+} catch (thrown) {
+  const error = toError(thrown);
+  if (error instanceof CommanderError) {
+    exitCode = error.exitCode === 0 ? 0 : EXIT_CODES.RIFF_USAGE;
+  } else if (error instanceof RiffError) {
+    terminal.note(formatError(error));
+    exitCode = error.exitCode;
+  } else {
+    terminal.note(`riffd has failed in a way it does not know. Please report this:\n${error.stack}`);
+    exitCode = 70;
+  }
+}
+// The embedded engine's threads would keep the process alive.
+process.exit(exitCode);

@@ -1,0 +1,106 @@
+// Projects folders → transcripts. Reads directories only; links are not followed.
+import type { Dirent } from "node:fs";
+import { readdir, realpath } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import { RiffError, systemCode, toError } from "../errors.ts";
+import type { Transcript } from "../sync/transcript.ts";
+
+/** Folders below a project that hold no transcripts, but for `<session>/subagents/workflows`. */
+const OTHER_FOLDERS = new Set(["memory", "tool-results", "workflows"]);
+
+export interface Discovered {
+  /** In the order of their paths. */
+  readonly transcripts: readonly Transcript[];
+  /** Folders that were read to their end; a file that is missing from one of them is gone. */
+  readonly folders: ReadonlySet<string>;
+  /** Folders that could not be read. */
+  readonly problems: readonly RiffError[];
+}
+
+/** Finds all transcripts below `roots`. A root that is not there is a problem, not an exception. */
+export async function discover(roots: readonly string[]): Promise<Discovered> {
+  const transcripts: Transcript[] = [];
+  const folders = new Set<string>();
+  const problems: RiffError[] = [];
+  for (const root of await realRoots(roots, problems)) {
+    await walk(root, root, { transcripts, folders, problems });
+  }
+  transcripts.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return { transcripts, folders, problems };
+}
+
+/** The roots without links, each once, and none that lies in another. */
+async function realRoots(roots: readonly string[], problems: RiffError[]): Promise<string[]> {
+  const real = new Set<string>();
+  for (const root of roots) {
+    try {
+      real.add(await realpath(root));
+    } catch (thrown) {
+      problems.push(unreadable(root, thrown));
+    }
+  }
+  return [...real].filter((root) => ![...real].some((other) => other !== root && root.startsWith(other + sep))).sort();
+}
+
+interface Findings {
+  readonly transcripts: Transcript[];
+  readonly folders: Set<string>;
+  readonly problems: RiffError[];
+}
+
+async function walk(root: string, folder: string, found: Findings): Promise<void> {
+  let entries: Dirent[];
+  try {
+    entries = await readdir(folder, { withFileTypes: true });
+  } catch (thrown) {
+    if (systemCode(thrown) !== "ENOENT") found.problems.push(unreadable(folder, thrown));
+    return;
+  }
+  found.folders.add(folder);
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (!OTHER_FOLDERS.has(entry.name) || insideSubagents(root, folder)) await walk(root, path, found);
+    } else if (entry.isFile()) {
+      const transcript = transcriptAt(root, path);
+      if (transcript !== null) found.transcripts.push(transcript);
+    }
+  }
+}
+
+function insideSubagents(root: string, folder: string): boolean {
+  return relative(root, folder).split(sep).includes("subagents");
+}
+
+/** What a path below a projects folder is: a transcript, or null for everything else. */
+export function transcriptAt(root: string, path: string): Transcript | null {
+  const parts = relative(root, path).split(sep);
+  const name = parts.at(-1)!;
+  if (!name.endsWith(".jsonl") || name === "journal.jsonl") return null;
+  const stem = name.slice(0, -".jsonl".length);
+  if (stem === "") return null;
+  const project = parts.length > 1 ? parts[0]! : ".";
+  const isAgent = stem.startsWith("agent-");
+  const subagents = parts.indexOf("subagents");
+  if (subagents > 0) {
+    if (!isAgent) return null;
+    return { path, project, stem, kind: "agent", parentSession: parts[subagents - 1]!, parentIsClaimed: false };
+  }
+  if (parts.slice(1, -1).some((part) => OTHER_FOLDERS.has(part))) return null;
+  return { path, project, stem, kind: isAgent ? "agent" : "main", parentSession: null, parentIsClaimed: isAgent };
+}
+
+function unreadable(folder: string, thrown: unknown): RiffError {
+  return systemCode(thrown) === "ENOENT"
+    ? new RiffError(
+        "RIFF_PROJECTS_MISSING",
+        `There is no projects folder ${folder}.`,
+        "Name the folder that holds your transcripts with --projects DIR.",
+      )
+    : new RiffError(
+        "RIFF_FILE_UNREADABLE",
+        `Cannot read the folder ${folder}: ${toError(thrown).message}`,
+        "Check its owner and rights, and run the command again.",
+        thrown,
+      );
+}

@@ -1,0 +1,162 @@
+// Opens the embedded engine (RocksDB in this process) behind the SurrealDB SDK.
+// The engine keeps its lock until the process ends, hangs when it cannot connect, and reports why only as an event;
+// this file turns that into a connection or a clear error.
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ConnectionState, DriverContext, Surreal, SurrealEngine } from "surrealdb";
+import { RiffError, toError } from "../errors.ts";
+
+export const NAMESPACE = "nabi";
+export const DATABASE = "conversations";
+
+/** How long another command's lock is waited for. */
+const LOCK_WAIT_MS = 5_000;
+const LOCK_RETRY_MS = 200;
+const CONNECT_DEADLINE_MS = 60_000;
+
+/**
+ * Read by the native library when it loads. Without them its block cache takes half of the machine's memory; with
+ * them it levels off near 245 MB whatever the size of the store.
+ */
+const ENGINE_SETTINGS = {
+  SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: "16mib",
+  SURREAL_ROCKSDB_MAX_WRITE_BUFFER_NUMBER: "2",
+  SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: "64mib",
+};
+
+/**
+ * Opens (or creates) the store in `dir`. Waits a few seconds for another process's lock. Throws RIFF_STORE_LOCKED,
+ * RIFF_STORE_IO or RIFF_STORE_UNREACHABLE. One process can open a folder once.
+ */
+export async function openEngine(dir: string, lockWaitMs = LOCK_WAIT_MS): Promise<Surreal> {
+  if (dir.includes("?")) {
+    throw new RiffError(
+      "RIFF_STORE_UNREACHABLE",
+      `The store's folder has a "?" in its path, which the engine cannot open: ${dir}`,
+      "Choose another folder with RIFFD_STORE_DIR.",
+    );
+  }
+  for (const [name, value] of Object.entries(ENGINE_SETTINGS)) process.env[name] ??= value;
+  createPrivateFolder(dir);
+  const deadline = Date.now() + lockWaitMs;
+  for (;;) {
+    try {
+      return await connect(dir);
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!isLocked(error)) throw openFailure(dir, error);
+      if (Date.now() >= deadline) throw lockedError(dir);
+      await sleep(LOCK_RETRY_MS);
+    }
+  }
+}
+
+async function connect(dir: string): Promise<Surreal> {
+  const [{ Surreal }, native] = await Promise.all([import("surrealdb"), import("@surrealdb/node")]);
+  let failed: (error: Error) => void = () => {};
+  const failure = new Promise<never>((_, reject) => {
+    failed = reject;
+  });
+  const db = new Surreal({
+    engines: {
+      rocksdb: (context: DriverContext) => {
+        const engine = new EngineAtPath(context);
+        engine.subscribe("error", (error) => failed(toError(error.cause ?? error)));
+        // The two packages declare the same class of features twice; at run time it is one.
+        return engine as unknown as SurrealEngine;
+      },
+    },
+  });
+  // The SDK would percent-encode the path of a URL; the engine wants it as it is.
+  class EngineAtPath extends native.NodeEngine {
+    override open(state: ConnectionState): void {
+      super.open({ ...state, url: Object.assign(new URL("rocksdb://store"), { toString: () => `rocksdb://${dir}` }) });
+    }
+  }
+  const timeout = new AbortController();
+  try {
+    await Promise.race([
+      db.connect("rocksdb://store"),
+      failure,
+      sleep(CONNECT_DEADLINE_MS, undefined, { signal: timeout.signal }).then(() => {
+        throw new Error(`no answer from the engine within ${CONNECT_DEADLINE_MS / 1000} s`);
+      }),
+    ]);
+  } finally {
+    timeout.abort();
+  }
+  writeFileSync(ownerFile(dir), `${process.pid} ${new Date().toISOString()}\n`, { mode: 0o600 });
+  await db.query("DEFINE NAMESPACE IF NOT EXISTS nabi").collect();
+  await db.use({ namespace: NAMESPACE });
+  await db.query("DEFINE DATABASE IF NOT EXISTS conversations").collect();
+  await db.use({ namespace: NAMESPACE, database: DATABASE });
+  return db;
+}
+
+/** Makes a folder that only its owner can enter, and its parents; an existing one is closed to others. */
+export function createPrivateFolder(dir: string): void {
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(dir, 0o700);
+  } catch (thrown) {
+    throw new RiffError(
+      "RIFF_STATE_UNWRITABLE",
+      `Cannot create the folder ${dir}: ${toError(thrown).message}`,
+      "Check who owns it, or choose another with RIFFD_STATE_DIR or RIFFD_STORE_DIR.",
+      thrown,
+    );
+  }
+}
+
+function isLocked(error: Error): boolean {
+  return /lock file|LOCK: |lock hold by current process/i.test(error.message);
+}
+
+function lockedError(dir: string): RiffError {
+  const owner = readOwner(dir);
+  const who = owner === null ? "another process" : `process ${owner.pid} (since ${owner.since})`;
+  return new RiffError(
+    "RIFF_STORE_LOCKED",
+    `The store ${dir} is in use by ${who}.`,
+    "Wait until that command has finished, or stop it, and run this one again.",
+  );
+}
+
+function readOwner(dir: string): { pid: string; since: string } | null {
+  try {
+    const [pid, since] = readFileSync(ownerFile(dir), "utf8").trim().split(" ");
+    return pid !== undefined && since !== undefined ? { pid, since } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Beside the store's folder, not in it: the engine owns what is inside. */
+function ownerFile(dir: string): string {
+  return join(dir, "..", ".store-owner");
+}
+
+function openFailure(dir: string, error: Error): RiffError {
+  if (/Corruption|corrupt|checksum|bad magic|WAL/i.test(error.message)) {
+    return new RiffError(
+      "RIFF_STORE_DAMAGED",
+      `The store ${dir} is damaged: ${error.message}`,
+      "Restore it from a backup, or move the folder away and run `riffd sync --all` to read all files again.",
+      error,
+    );
+  }
+  return new RiffError(
+    isStorageError(error) ? "RIFF_STORE_IO" : "RIFF_STORE_UNREACHABLE",
+    `Cannot open the store ${dir}: ${error.message}`,
+    "Check the folder's rights and the free space of its disk, and run the command again.",
+    error,
+  );
+}
+
+/** A failure of the disk below the embedded engine, from which it does not recover in this process. */
+export function isStorageError(error: Error): boolean {
+  return /IO error|No space left|Input\/output error|ENOSPC|EIO|Read-only file system|Permission denied/i.test(
+    error.message,
+  );
+}

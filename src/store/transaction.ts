@@ -1,0 +1,24 @@
+// Runs queries whose every statement must succeed. The SDK's own error for a failed transaction says only that it
+// failed; the statement that was the cause is found among the responses.
+import type { Surreal } from "surrealdb";
+import { toError } from "../errors.ts";
+
+/**
+ * Runs `text` with `parameters` and returns the results of its statements. Throws the error of the statement that
+ * failed first, not that of its followers.
+ */
+export async function run<T extends unknown[]>(
+  db: Surreal,
+  text: string,
+  parameters: Record<string, unknown> = {},
+): Promise<T> {
+  const responses = await db.query(text, parameters).responses();
+  const failures = responses.filter((response) => !response.success).map((response) => toError(response.error));
+  if (failures.length > 0) throw failures.find((error) => !isFollower(error)) ?? failures[0];
+  return responses.map((response) => (response.success ? response.result : undefined)) as T;
+}
+
+/** A statement that failed only because another one of its transaction did. */
+function isFollower(error: Error): boolean {
+  return /not executed due to a (failed|cancelled) transaction/.test(error.message);
+}

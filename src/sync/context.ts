@@ -1,0 +1,29 @@
+// What every part of the sync is given: the store, this machine, who asked, and the time.
+import type { Store } from "./store.ts";
+
+/** Remembers the heads of chains outside the store. */
+export interface HeadKeeper {
+  /** After a commit: the session's chain has this number and hash. */
+  advance(sessionId: string, chain: number, head: string): void;
+}
+
+export interface SyncContext {
+  readonly store: Store;
+  readonly heads: HeadKeeper;
+  /** Random id of this machine's state folder. */
+  readonly host: string;
+  /** Stands on every event and commit. */
+  readonly operator: string;
+  /** A file is quiet when it was last written at least this long ago. */
+  readonly quietMs: number;
+  now(): Date;
+  /** Aborted: begin nothing new. */
+  readonly signal: AbortSignal;
+}
+
+/** Prefixes up to this size are compared with the archive whenever a file falls quiet after growing. */
+export const SMALL_PREFIX_BYTES = 16 * 1024 * 1024;
+/** Larger ones: when they have grown by this factor since … */
+export const PREFIX_GROWTH = 1.1;
+/** … or this long ago. */
+export const PREFIX_AGE_MS = 60 * 60 * 1000;

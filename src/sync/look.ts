@@ -1,0 +1,456 @@
+// Writes one look at a file: turns the steps that were read into commits, each complete in itself, while the next step
+// is already being read. Knows two kinds: into the generation that readers see (import, append), and into a new one
+// that they will see only once it is whole (rewrite).
+import { randomUUID } from "node:crypto";
+import { commitHash, eventsDigest, RowsDigest } from "../core/chain.ts";
+import type { Content } from "../core/content.ts";
+import type { Fault } from "../core/graph.ts";
+import { extendFingerprint, sha256Hex } from "../core/hash.ts";
+import { RiffError } from "../errors.ts";
+import { sampleAfter } from "./checkpoint.ts";
+import type { SyncContext } from "./context.ts";
+import { DICTIONARY_BYTES, encodeSegment } from "./segment-codec.ts";
+import type { Entry, ReadStep } from "./steps.ts";
+import {
+  type CommitKind,
+  type CommitRow,
+  type EventRow,
+  MAX_CONTENT_CHARS,
+  MAX_LISTED_FAULTS,
+  type MessageRow,
+  type QuarantineRow,
+  type RecordRow,
+  type SegmentRow,
+  type SessionRow,
+  type SourceRow,
+  type Step,
+} from "./store.ts";
+import type { Totals } from "./totals.ts";
+import type { Findings, Tracker } from "./tracker.ts";
+
+/** An event without what the commit gives it: its number, who, and when. */
+export type NewEvent = Omit<EventRow, "n" | "operator" | "timestamp">;
+
+/** Another writer was first; nothing of the step was written. Caught by the sync, which looks again. */
+export class LostRace extends Error {}
+
+/** A session's state between two commits of this process; each commit moves it on. */
+export class SessionLog {
+  readonly #context: SyncContext;
+  #session: SessionRow;
+  #source: SourceRow | null;
+  readonly eventCounts: Record<EventRow["event_type"], number> = {
+    message_added: 0,
+    parent_repaired: 0,
+    content_updated: 0,
+    corruption_fixed: 0,
+    message_removed: 0,
+  };
+  #commits = 0;
+
+  /** `source`: the checkpoint as it is in the store, null for a new file. */
+  constructor(context: SyncContext, session: SessionRow, source: SourceRow | null) {
+    this.#context = context;
+    this.#session = session;
+    this.#source = source;
+  }
+
+  /** The session as the last commit left it. */
+  get session(): SessionRow {
+    return this.#session;
+  }
+
+  get source(): SourceRow | null {
+    return this.#source;
+  }
+
+  /** How many commits were made. */
+  get commits(): number {
+    return this.#commits;
+  }
+
+  /**
+   * Prepares a commit: the hashes are final, so the next can be prepared before this one is written. Prepared commits
+   * must be written in order.
+   */
+  prepare(change: Change): Step {
+    const { session: before, source: expectedSource } = { session: this.#session, source: this.#source };
+    const time = this.#context.now();
+    const events: EventRow[] = change.events.map((event, i) => ({
+      ...event,
+      n: before.event_count + 1 + i,
+      operator: this.#context.operator,
+      timestamp: time,
+    }));
+    const source = change.source;
+    const place = source ?? expectedSource;
+    if (place === null) throw new Error("a commit needs a source");
+    const unhashed: CommitRow = {
+      n: before.chain + 1,
+      step_id: randomUUID(),
+      kind: change.kind,
+      host: place.host,
+      path: place.path,
+      generation: change.generation ?? place.generation,
+      visible_generation: change.session.generation,
+      from: change.from ?? place.archived,
+      to: place.archived,
+      segment_sha256: change.segmentSha256 ?? "",
+      parsed_from: change.parsedFrom ?? place.parsed,
+      parsed_to: place.parsed,
+      settled: place.settled,
+      rows: change.rows ?? 0,
+      rows_sha256: change.rowsSha256 ?? "",
+      first_event: before.event_count + 1,
+      events: events.length,
+      events_sha256: eventsDigest(events),
+      operator: this.#context.operator,
+      time,
+      previous: before.head,
+      hash: "",
+    };
+    const commit = { ...unhashed, hash: commitHash({ ...unhashed }) };
+    const session: SessionRow = {
+      ...change.session,
+      source: [place.host, place.path],
+      chain: commit.n,
+      head: commit.hash,
+      event_count: before.event_count + events.length,
+      last_updated: time,
+      created_at: before.chain === 0 ? time : before.created_at,
+    };
+    this.#session = session;
+    if (source !== null) this.#source = source;
+    const created = { created_at: time };
+    return {
+      session,
+      source,
+      commit,
+      expectedSource,
+      messages: (change.messages ?? []).map((row) => ({ ...row, ...created })),
+      records: (change.records ?? []).map((row) => ({ ...row, ...created })),
+      quarantine: (change.quarantine ?? []).map((row) => ({ ...row, ...created })),
+      segments: change.segments ?? [],
+      events,
+      verdicts: change.findings?.verdicts ?? [],
+      unresolvedSet: change.findings?.unresolvedSet ?? [],
+      unresolvedRemoved: change.findings?.unresolvedRemoved ?? [],
+      pieceRemoved: change.pieceRemoved ?? null,
+      removed: change.removed ?? [],
+      restored: change.restored ?? [],
+      sourceRemoved: change.sourceRemoved ?? null,
+      largeContents: change.largeContents ?? [],
+    };
+  }
+
+  /** Writes a prepared commit. Throws LostRace. */
+  async write(step: Step): Promise<void> {
+    const outcome = await this.#context.store.commit(step);
+    if (outcome === "lost-race") throw new LostRace(step.session.session_id);
+    this.#context.heads.advance(step.session.session_id, step.commit.n, step.commit.hash);
+    this.#commits++;
+    for (const event of step.events) this.eventCounts[event.event_type]++;
+  }
+}
+
+/** What a commit changes. What is left out is not touched. */
+export interface Change {
+  readonly kind: CommitKind;
+  /** The row as it shall be; chain, head, times and counts of events are the log's. */
+  readonly session: SessionRow;
+  /** The checkpoint as it shall be; null leaves it alone. */
+  readonly source: SourceRow | null;
+  readonly events: readonly NewEvent[];
+  readonly findings?: Findings | null;
+  /** The generation of the rows, if it is not the checkpoint's. */
+  readonly generation?: number;
+  readonly from?: number;
+  readonly segmentSha256?: string;
+  readonly parsedFrom?: number;
+  readonly rows?: number;
+  readonly rowsSha256?: string;
+  readonly messages?: readonly Omit<MessageRow, "created_at">[];
+  readonly records?: readonly Omit<RecordRow, "created_at">[];
+  readonly quarantine?: readonly Omit<QuarantineRow, "created_at">[];
+  readonly segments?: readonly SegmentRow[];
+  readonly pieceRemoved?: number | null;
+  readonly removed?: Step["removed"];
+  readonly restored?: Step["restored"];
+  readonly sourceRemoved?: Step["sourceRemoved"];
+  readonly largeContents?: Step["largeContents"];
+}
+
+export interface LookPlan {
+  readonly kind: "import" | "append" | "rewrite";
+  /** The checkpoint that the look begins with, with the file's facts of this look. */
+  readonly source: SourceRow;
+  readonly quiet: boolean;
+  /** The last DICTIONARY_BYTES that are archived. */
+  readonly before: Buffer;
+  readonly totals: Totals;
+  readonly tracker: Tracker;
+  /** The session is a service agent whose parent session is not known. */
+  readonly spareOrphans: boolean;
+  /** The whole file was compared with the archive, or is being read now. */
+  readonly verified: boolean;
+}
+
+/**
+ * Writes the steps of a look; returns the checkpoint it ended with. With `rewrite` nothing becomes visible: the turn to
+ * the new generation is the caller's. A step that would change nothing is not written, unless it completes a look.
+ */
+export async function writeLook(
+  context: SyncContext,
+  log: SessionLog,
+  plan: LookPlan,
+  steps: AsyncIterable<ReadStep>,
+): Promise<SourceRow> {
+  let { source, before } = plan;
+  let inFlight: Promise<void> = Promise.resolve();
+  try {
+    for await (const step of steps) {
+      const rows = buildRows(step, plan, source);
+      const encoded = encodeStep(step, before, source);
+      const sample = sampleAfter(before, step.raw, step.from, source);
+      const { segments, keyframe } = await encoded;
+      const done = step.last;
+      source = {
+        ...source,
+        ...sample,
+        keyframe,
+        archived: step.from + step.raw.length,
+        parsed: step.parsedTo,
+        provisional: step.provisional,
+        fingerprint: segments.reduce(
+          (fingerprint, { hash }) => extendFingerprint(fingerprint, hash),
+          source.fingerprint,
+        ),
+        complete: done && plan.kind !== "rewrite",
+        settled: done && plan.quiet && plan.kind !== "rewrite",
+        verdicts_due: true,
+      };
+      if (plan.verified) source = { ...source, verified_size: source.archived, verified_at: context.now() };
+      before = step.raw.length >= DICTIONARY_BYTES ? step.raw.subarray(-DICTIONARY_BYTES) : tailOf(before, step.raw);
+      const idle = step.raw.length === 0 && step.entries.length === 0;
+      if (!idle || !plan.source.complete) {
+        const prepared = log.prepare(
+          changeOf(step, plan, log.session, source, rows, segments, done && plan.kind !== "rewrite"),
+        );
+        await inFlight;
+        inFlight = log.write(prepared);
+        inFlight.catch(() => {}); // awaited with the next step or at the end
+      }
+      if (context.signal.aborted && !done) {
+        await inFlight;
+        throw interrupted();
+      }
+    }
+  } finally {
+    await inFlight;
+  }
+  return source;
+}
+
+/** Told by the sync when it was asked to stop; what was committed is complete in itself. */
+export function interrupted(): RiffError {
+  return new RiffError(
+    "RIFF_INTERRUPTED",
+    "Interrupted. What was committed so far is complete.",
+    "Run the same command again: it goes on where this one stopped.",
+  );
+}
+
+interface BuiltRows {
+  readonly messages: Omit<MessageRow, "created_at">[];
+  readonly records: Omit<RecordRow, "created_at">[];
+  readonly quarantine: Omit<QuarantineRow, "created_at">[];
+  readonly events: NewEvent[];
+  readonly digest: RowsDigest;
+  readonly pieceRemoved: number | null;
+  readonly largeContents: { hash: string; text: string }[];
+}
+
+function buildRows(step: ReadStep, plan: LookPlan, source: SourceRow): BuiltRows {
+  const { totals, tracker } = plan;
+  const reread = source.provisional && step.entries.length > 0;
+  if (reread) {
+    totals.removePiece();
+    tracker.removePiece(source.parsed);
+  }
+  const built: BuiltRows = {
+    messages: [],
+    records: [],
+    quarantine: [],
+    events: [],
+    digest: new RowsDigest(),
+    pieceRemoved: reread ? source.parsed : null,
+    largeContents: [],
+  };
+  for (const entry of step.entries) {
+    totals.add(entry);
+    addRow(entry, plan, source, built);
+  }
+  return built;
+}
+
+function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRows): void {
+  const { offset, length } = entry;
+  if (entry.kind === "piece") {
+    plan.tracker.addPiece(entry);
+    built.quarantine.push({ offset, length, reason: entry.reason });
+    return;
+  }
+  const { digest, timestamp } = entry;
+  built.digest.add(entry.kind, offset, length, digest);
+  const content = contentColumns(entry.content, built.largeContents);
+  if (entry.kind === "record") {
+    built.records.push({ offset, length, digest, timestamp, record_type: entry.type, ...content });
+    return;
+  }
+  const added = plan.tracker.add(entry);
+  built.messages.push({
+    offset,
+    length,
+    digest,
+    timestamp,
+    message_uuid: entry.uuid,
+    parent_uuid: entry.parent,
+    parent_state: added.state,
+    message_type: entry.type,
+    subtype: entry.subtype,
+    role: entry.role,
+    is_orphaned: false,
+    corruption_score: 0,
+    occurrence: added.occurrence,
+    root_offset: added.rootOffset,
+    ...content,
+  });
+  if (plan.kind !== "rewrite" && offset + length > source.baseline) {
+    built.events.push({
+      message_uuid: entry.uuid,
+      event_type: "message_added",
+      reason: "appended to the transcript",
+      old_value: null,
+      new_value: digest,
+      before: null,
+      after: { generation: source.generation, offset, length },
+    });
+  }
+}
+
+/** The content as columns; what is too long for a row goes into `large`. */
+export function contentColumns(content: Content, large: { hash: string; text: string }[]) {
+  const { text, parts } = content;
+  if (text.length <= MAX_CONTENT_CHARS) return { content: text, content_parts: parts, content_hash: null };
+  const hash = sha256Hex(text);
+  large.push({ hash, text });
+  return { content: "", content_parts: parts, content_hash: hash };
+}
+
+async function encodeStep(
+  step: ReadStep,
+  before: Buffer,
+  source: SourceRow,
+): Promise<{ segments: SegmentRow[]; keyframe: number }> {
+  if (step.raw.length === 0) return { segments: [], keyframe: source.keyframe };
+  if (step.shared.length > 0) {
+    const segments = step.shared.map(
+      (row): SegmentRow => ({
+        ...row,
+        codec: "shared",
+        data: null,
+        shared_with: row.shared_with ?? source.generation - 1,
+      }),
+    );
+    return { segments, keyframe: segments.at(-1)!.keyframe };
+  }
+  const segment = await encodeSegment(step.from, step.raw, before, source.keyframe);
+  return { segments: [segment], keyframe: segment.keyframe };
+}
+
+function changeOf(
+  step: ReadStep,
+  plan: LookPlan,
+  session: SessionRow,
+  source: SourceRow,
+  rows: BuiltRows,
+  segments: readonly SegmentRow[],
+  withFindings: boolean,
+): Change {
+  const findings = withFindings ? plan.tracker.findings(plan.spareOrphans) : null;
+  const visible = plan.kind === "rewrite" ? session : { ...session, ...plan.totals.columns };
+  const after = findings === null ? visible : withFindingsOf(visible, findings, plan.spareOrphans);
+  return {
+    kind: plan.kind,
+    session: { ...after, state: "live" },
+    source,
+    events: session.damage_before === null ? [...rows.events, ...damageFixed(session, after)] : rows.events,
+    findings,
+    from: step.from,
+    segmentSha256: step.raw.length === 0 ? "" : sha256Hex(step.raw),
+    parsedFrom: step.parsedFrom,
+    rows: rows.digest.count,
+    rowsSha256: rows.digest.finish(),
+    messages: rows.messages,
+    records: rows.records,
+    quarantine: rows.quarantine,
+    segments,
+    pieceRemoved: rows.pieceRemoved,
+    largeContents: rows.largeContents,
+  };
+}
+
+/** A session's row with what the graph says now. */
+export function withFindingsOf(session: SessionRow, findings: Findings, spared: boolean): SessionRow {
+  return {
+    ...session,
+    thread_count: findings.threadCount,
+    orphan_count: findings.orphanCount,
+    unresolved_count: findings.unresolvedCount,
+    forward_links: findings.forwardLinks,
+    cut_off_count: findings.cutOff,
+    corruption_score: scoreOf(findings.cutOff, session),
+    faults: findings.faults.slice(0, MAX_LISTED_FAULTS) as Fault[],
+    fault_count: findings.faults.length,
+    spared,
+  };
+}
+
+function scoreOf(cutOff: number, session: Pick<SessionRow, "conversation_count" | "unreadable_count">): number {
+  const whole = session.conversation_count + session.unreadable_count;
+  return whole === 0 ? 0 : (cutOff + session.unreadable_count) / whole;
+}
+
+/** Cut-off records and unreadable pieces. */
+export function damageOf(session: Pick<SessionRow, "cut_off_count" | "unreadable_count">): number {
+  return session.cut_off_count + session.unreadable_count;
+}
+
+/** The event that a session's damage has fallen, if it has. */
+export function damageFixed(
+  before: Pick<SessionRow, "cut_off_count" | "unreadable_count" | "corruption_score">,
+  after: SessionRow,
+): NewEvent[] {
+  return damageEvent(damageOf(before), before.corruption_score, after);
+}
+
+/** The same, for a damage that was noted earlier. */
+export function damageEvent(damageBefore: number, scoreBefore: number, after: SessionRow): NewEvent[] {
+  const damage = damageOf(after);
+  if (damage >= damageBefore) return [];
+  return [
+    {
+      message_uuid: null,
+      event_type: "corruption_fixed",
+      reason: `${damageBefore - damage} of ${damageBefore} records or pieces are no longer cut off or unreadable`,
+      old_value: scoreBefore,
+      new_value: after.corruption_score,
+      before: null,
+      after: null,
+    },
+  ];
+}
+
+function tailOf(before: Buffer, raw: Buffer): Buffer {
+  return raw.length === 0 ? before : Buffer.concat([before, raw]).subarray(-DICTIONARY_BYTES);
+}

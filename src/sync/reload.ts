@@ -1,0 +1,75 @@
+// Rebuilds what a process that read a generation would have in memory, from the archived bytes: the whole graph and the
+// totals. Needed when a look was interrupted, and when verdicts change.
+import { LineSplitter } from "../core/line-splitter.ts";
+import { type Entry, readEntries } from "./steps.ts";
+import type { SessionRow, SourceRow, Store } from "./store.ts";
+import { Totals } from "./totals.ts";
+import { GraphTracker } from "./tracker.ts";
+
+/** The part of a generation whose entries were taken. */
+export interface ReadUpTo {
+  readonly generation: number;
+  /** An unfinished last line before it counts as the end of a quiet file. */
+  readonly end: number;
+}
+
+export function readUpTo(source: SourceRow): ReadUpTo {
+  // With a provisional piece, what stands before it on its line was taken, and so was the piece.
+  return { generation: source.generation, end: source.provisional ? source.archived : source.parsed };
+}
+
+/** Reads the archived entries of a generation in byte order, in batches. */
+export async function* archivedEntries(
+  store: Pick<Store, "readArchive">,
+  sessionId: string,
+  { generation, end }: ReadUpTo,
+): AsyncGenerator<Entry[]> {
+  const splitter = new LineSplitter(0);
+  for await (const chunk of store.readArchive(sessionId, generation, 0, end)) {
+    const entries: Entry[] = [];
+    for (let at = 0; at < chunk.length; ) {
+      const taken = splitter.take(chunk, at);
+      if (taken === null) break;
+      readEntries(taken.line, false, entries);
+      at = taken.next;
+    }
+    yield entries;
+  }
+  const tail: Entry[] = [];
+  readEntries(splitter.rest(), true, tail);
+  yield tail;
+}
+
+export interface Reloaded {
+  readonly totals: Totals;
+  readonly tracker: GraphTracker;
+}
+
+/**
+ * The graph and totals of the generation that is being read. With `session`, whose visible generation it is, also the
+ * verdicts that the store holds.
+ */
+export async function reload(store: Store, source: SourceRow, session: SessionRow | null): Promise<Reloaded> {
+  const totals = new Totals();
+  const tracker = new GraphTracker(source.session_id, source.generation);
+  for await (const entries of archivedEntries(store, source.session_id, readUpTo(source))) {
+    for (const entry of entries) {
+      totals.add(entry);
+      if (entry.kind === "message") tracker.add(entry);
+      else if (entry.kind === "piece") tracker.addPiece(entry);
+    }
+  }
+  if (session?.generation === source.generation) {
+    const listed = session.fault_count === session.faults.length;
+    const scored = listed
+      ? session.faults.filter((fault) => fault.cut_off > 0).map((fault) => fault.offset)
+      : await store.scoredOffsets(session.session_id, session.generation);
+    const unresolved = await store.unresolvedOf(session.session_id);
+    if (source.complete) tracker.graph.takeLate(); // written when that look ended
+    tracker.restore(
+      unresolved.filter((row) => row.generation === source.generation),
+      scored,
+    );
+  }
+  return { totals, tracker };
+}

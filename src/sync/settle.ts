@@ -1,0 +1,142 @@
+// Decides parents that are not in their own file, once the files of a pass have been read: `external`, `phantom` or
+// still `pending` follow from what the store holds, not from the order in which it came. Writes a session only where
+// something changed.
+import type { SyncContext } from "./context.ts";
+import { damageEvent, damageFixed, SessionLog, withFindingsOf } from "./look.ts";
+import { reload } from "./reload.ts";
+import type { EventType, FoundMessage, SessionRow, SourceRow, Store, UnresolvedRow } from "./store.ts";
+
+/** What a pass changed, as far as it matters for parents. */
+export interface Scope {
+  /** Sessions that were read. */
+  readonly sessions: ReadonlySet<string>;
+  /** Uuids that are new to the store; null: too many, or some have gone: all unresolved parents are looked at. */
+  readonly newcomers: ReadonlySet<string> | null;
+}
+
+export interface Verdict {
+  readonly state: UnresolvedRow["state"];
+  readonly foundIn: string | null;
+}
+
+export interface Settled {
+  readonly session: SessionRow;
+  readonly events: Readonly<Record<EventType, number>>;
+}
+
+/**
+ * Settles the sessions that `scope` may have changed. `projectIsRead` tells whether every file of a project is known to
+ * the store. May be called again at any time. Yields the sessions that were written.
+ */
+export async function* settle(
+  context: SyncContext,
+  scope: Scope,
+  projectIsRead: (project: string) => boolean,
+): AsyncGenerator<Settled> {
+  const { store } = context;
+  const rows = await unresolvedIn(store, scope);
+  const found = await foundByUuid(store, rows);
+  const bySession = new Map<string, UnresolvedRow[]>();
+  for (const row of rows) {
+    const list = bySession.get(row.session_id);
+    if (list === undefined) bySession.set(row.session_id, [row]);
+    else list.push(row);
+  }
+  const toSettle = await store.sessionsToSettle();
+  const ids = new Set([...bySession.keys(), ...toSettle.map((session) => session.session_id)]);
+  for (const id of [...ids].sort()) {
+    const settled = await settleSession(context, id, bySession.get(id) ?? [], found, projectIsRead);
+    if (settled !== null) yield settled;
+  }
+}
+
+async function unresolvedIn(store: Store, scope: Scope): Promise<UnresolvedRow[]> {
+  if (scope.newcomers === null) return store.allUnresolved();
+  const rows = await store.unresolvedWaitingFor([...scope.newcomers]);
+  for (const id of scope.sessions) rows.push(...(await store.unresolvedOf(id)));
+  return rows;
+}
+
+async function foundByUuid(store: Store, rows: readonly UnresolvedRow[]): Promise<Map<string, FoundMessage[]>> {
+  const found = new Map<string, FoundMessage[]>();
+  for (const message of await store.findMessages([...new Set(rows.map((row) => row.parent_uuid))])) {
+    const list = found.get(message.message_uuid);
+    if (list === undefined) found.set(message.message_uuid, [message]);
+    else list.push(message);
+  }
+  return found;
+}
+
+async function settleSession(
+  context: SyncContext,
+  sessionId: string,
+  rows: readonly UnresolvedRow[],
+  found: ReadonlyMap<string, readonly FoundMessage[]>,
+  projectIsRead: (project: string) => boolean,
+): Promise<Settled | null> {
+  const { store } = context;
+  const session = await store.findSession(sessionId);
+  if (session === null) return null;
+  const source = await store.findSource(session.source);
+  // A generation in the making is settled when it is turned to.
+  if (source === null || !source.complete || source.generation !== session.generation) return null;
+
+  const decided = source.settled && projectIsRead(source.project);
+  const spared = await isSpared(store, session);
+  const changes = rows
+    .filter((row) => row.generation === session.generation)
+    .map((row) => ({ row, verdict: verdictOf(row, session, found.get(row.parent_uuid) ?? [], decided) }))
+    .filter(({ row, verdict }) => verdict.state !== row.state || verdict.foundIn !== row.found_in);
+  const compareDamage = session.damage_before !== null && source.settled;
+  if (changes.length === 0 && spared === session.spared && !compareDamage) return null;
+
+  let after = session;
+  let findings = null;
+  if (changes.length > 0 || spared !== session.spared) {
+    const { tracker } = await reload(store, source, session);
+    for (const { row, verdict } of changes) {
+      tracker.graph.decide(tracker.graph.indexAt(row.offset), verdict.state, verdict.foundIn);
+    }
+    findings = tracker.findings(spared);
+    after = withFindingsOf(session, findings, spared);
+  }
+  if (compareDamage) after = { ...after, damage_before: null };
+  const log = new SessionLog(context, session, source);
+  const before = session.damage_before;
+  const events =
+    before === null
+      ? damageFixed(session, after)
+      : compareDamage
+        ? damageEvent(before.damage, before.score, after)
+        : [];
+  await log.write(log.prepare({ kind: "verdicts", session: after, source: null, events, findings }));
+  return { session: log.session, events: log.eventCounts };
+}
+
+/** The verdict on a parent that is not in its own file (docs/semantics.md, section 4). */
+function verdictOf(row: UnresolvedRow, session: SessionRow, found: readonly FoundMessage[], decided: boolean): Verdict {
+  const elsewhere = found
+    .map((message) => message.session_id)
+    .filter((id) => id !== session.session_id)
+    .sort()[0];
+  if (elsewhere !== undefined && (row.is_head || session.kind === "agent")) {
+    return { state: "external", foundIn: elsewhere };
+  }
+  // Once decided, a phantom stays one while its file grows.
+  if (decided || row.state === "phantom") return { state: "phantom", foundIn: elsewhere ?? null };
+  return { state: "pending", foundIn: null };
+}
+
+const SERVICE_AGENT = /(^|\/)agent-[A-Za-z_]+-[^/]*$/;
+
+/** A service agent whose parent session is not known: its phantom parents are notes. */
+async function isSpared(store: Store, session: SessionRow): Promise<boolean> {
+  if (session.kind !== "agent" || !SERVICE_AGENT.test(session.session_id)) return false;
+  return session.parent_session === null || (await store.findSession(session.parent_session)) === null;
+}
+
+/** Whether the pass over these sources left verdicts to be written. */
+export function verdictsAreDue(sources: Iterable<SourceRow>): boolean {
+  for (const source of sources) if (source.verdicts_due) return true;
+  return false;
+}

@@ -1,0 +1,122 @@
+// Reads the new bytes of a file as steps, each small enough for one commit: the bytes to archive, and the items of the
+// lines that end in them. Segments may end anywhere, also within a line; a line is parsed when its end has come.
+import type { Piece } from "../core/line.ts";
+import { itemsOf, type Line, LineSplitter } from "../core/line-splitter.ts";
+import { type Message, readRecord, type SideRecord } from "../core/message.ts";
+import type { SegmentRow } from "./store.ts";
+
+/** A message, a side record, or an unreadable piece. */
+export type Entry = Message | SideRecord | Piece;
+
+export interface ReadStep {
+  /** File offset of the first byte to archive. */
+  readonly from: number;
+  readonly raw: Buffer;
+  readonly entries: readonly Entry[];
+  readonly parsedFrom: number;
+  readonly parsedTo: number;
+  /** The last entry is a piece that reaches the end of the file and may yet be completed. */
+  readonly provisional: boolean;
+  /** Segments of the generation before that hold exactly these bytes. */
+  readonly shared: readonly SegmentRow[];
+  readonly last: boolean;
+}
+
+/** Reads `[from, to)` of a file; fewer bytes only where the file ends earlier. */
+export interface ByteReader {
+  read(from: number, to: number): Promise<Buffer>;
+}
+
+/** A step holds at most this many bytes … */
+export const STEP_BYTES = 1024 * 1024;
+/** … and ends with the line that brings it to this many rows: the engine is fastest near it. */
+export const STEP_ROWS = 500;
+
+export interface StepPlan {
+  /** Where reading goes on, and what was archived before. */
+  readonly parsed: number;
+  readonly archived: number;
+  /** Nothing is archived from here on: the end of the file, or of its last whole line while it is live. */
+  readonly limit: number;
+  /** The file is quiet: the last line counts also without its 0x0A. */
+  readonly quiet: boolean;
+  /** Segments of the generation before that hold the file's first bytes, from offset 0 on without a gap. */
+  readonly shared: readonly SegmentRow[];
+}
+
+/** Yields at least one step; an empty one when there are no new bytes. */
+export async function* readSteps(file: ByteReader, plan: StepPlan): AsyncGenerator<ReadStep> {
+  const splitter = new LineSplitter(plan.parsed);
+  for (let at = plan.parsed; at < plan.archived; ) {
+    const chunk = await file.read(at, Math.min(at + STEP_BYTES, plan.archived));
+    if (chunk.length === 0) break;
+    splitter.take(chunk, 0); // the beginning of a line that was archived before its end came
+    at += chunk.length;
+  }
+  let shared = plan.shared;
+  let position = plan.archived;
+  let limit = Math.max(plan.limit, plan.archived);
+  let parsedFrom = plan.parsed;
+  let left: Buffer = Buffer.alloc(0);
+  for (;;) {
+    const sharedNow = sharedSegments(shared, position);
+    shared = shared.slice(sharedNow.length);
+    const isShared = sharedNow.length > 0;
+    const wanted = isShared ? endOf(sharedNow.at(-1)!) : Math.min(position + STEP_BYTES, limit);
+    let block = left;
+    if (position + left.length < wanted) {
+      const more = await file.read(position + left.length, wanted);
+      block = left.length === 0 ? more : Buffer.concat([left, more]);
+      if (position + block.length < wanted) limit = position + block.length; // the file has shrunk under the reader
+    }
+    const entries: Entry[] = [];
+    let at = 0;
+    while (at < block.length && (isShared || entries.length < STEP_ROWS)) {
+      const taken = splitter.take(block, at);
+      if (taken === null) {
+        at = block.length;
+        break;
+      }
+      readEntries(taken.line, false, entries);
+      at = taken.next;
+    }
+    const raw = block.subarray(0, at);
+    left = block.subarray(at);
+    const last = position + at >= limit;
+    let parsedTo = splitter.lineStart;
+    let provisional = false;
+    if (last && plan.quiet) {
+      const before = entries.length;
+      readEntries(splitter.rest(), true, entries);
+      const tail = entries.length > before ? entries.at(-1)! : null;
+      provisional = tail?.kind === "piece";
+      if (tail !== null) parsedTo = provisional ? tail.offset : tail.offset + tail.length;
+    }
+    yield { from: position, raw, entries, parsedFrom, parsedTo, provisional, shared: sharedNow, last };
+    if (last) return;
+    position += at;
+    parsedFrom = parsedTo;
+  }
+}
+
+/** The entries of a line, appended to `entries`. */
+export function readEntries(line: Line, open: boolean, entries: Entry[]): void {
+  for (const item of itemsOf(line, open)) {
+    if (item.kind === "piece") entries.push(item);
+    else {
+      const start = item.offset - line.base;
+      entries.push(readRecord(item, line.bytes.subarray(start, start + item.length)));
+    }
+  }
+}
+
+/** The next whole segments from `position` on that fit into one step; at least one, if any. */
+function sharedSegments(shared: readonly SegmentRow[], position: number): SegmentRow[] {
+  let count = 0;
+  while (count < shared.length && (count === 0 || endOf(shared[count]!) <= position + STEP_BYTES)) count++;
+  return shared.slice(0, count);
+}
+
+function endOf(segment: SegmentRow): number {
+  return segment.offset + segment.length;
+}

@@ -1,0 +1,340 @@
+// What the sync needs of a store, and the rows it exchanges with it. The store decides nothing: it reads rows and
+// writes whole steps, each in one transaction.
+import type { ContentKind } from "../core/content.ts";
+import type { Fault, ParentState } from "../core/graph.ts";
+import type { PieceReason } from "../core/line.ts";
+
+/** One file: its checkpoint and the facts that gate the next look. Times of files are nanoseconds, as decimal text. */
+export interface SourceRow {
+  readonly host: string;
+  /** Absolute. */
+  readonly path: string;
+  readonly session_id: string;
+  readonly project: string;
+  readonly dev: string;
+  readonly ino: string;
+  readonly size: number;
+  readonly mtime_ns: string;
+  readonly ctime_ns: string;
+  /** The generation being read; readers follow the session's, which turns to it when it is complete. */
+  readonly generation: number;
+  /** Bytes of this generation that are in segments. */
+  readonly archived: number;
+  /** Where reading goes on: every item before it is final. Not behind the start of a provisional piece. */
+  readonly parsed: number;
+  /** A quarantined piece stands at `parsed` that may yet be completed. */
+  readonly provisional: boolean;
+  /** Size at the generation's first look: what lies below is import, what comes after is change. */
+  readonly baseline: number;
+  /** Chain over the hashes of the archived segments. */
+  readonly fingerprint: string;
+  readonly head_length: number;
+  readonly head_hash: string;
+  readonly tail_length: number;
+  readonly tail_hash: string;
+  /** Offset of the last segment that can be decoded without the one before it. */
+  readonly keyframe: number;
+  /** The last look was read to its end. */
+  readonly complete: boolean;
+  /** The last look was at a quiet file: its tail is archived and its parents are decided. */
+  readonly settled: boolean;
+  /** The generation before was not read to its end when this one began. */
+  readonly prior_incomplete: boolean;
+  /** Rows of an older generation wait to be removed. */
+  readonly superseded: boolean;
+  /** Verdicts of this or other sessions may follow from what was read and are not written yet. */
+  readonly verdicts_due: boolean;
+  /** The file was not there at the last pass over its folder. */
+  readonly gone: boolean;
+  /** Bytes that were last compared with the archive from the first to the last, and when. */
+  readonly verified_size: number;
+  readonly verified_at: Date;
+}
+
+export interface SessionRow {
+  readonly session_id: string;
+  readonly project: string;
+  readonly cwd: string | null;
+  readonly title: string | null;
+  readonly kind: "main" | "agent";
+  readonly parent_session: string | null;
+  readonly source: SourceKey;
+  readonly generation: number;
+  readonly message_count: number;
+  readonly record_count: number;
+  readonly conversation_count: number;
+  readonly thread_count: number;
+  readonly orphan_count: number;
+  readonly unresolved_count: number;
+  readonly forward_links: number;
+  readonly unreadable_count: number;
+  readonly cut_off_count: number;
+  readonly corruption_score: number;
+  /** The first MAX_LISTED_FAULTS faults and notes in byte order; `fault_count` counts all. */
+  readonly faults: readonly Fault[];
+  readonly fault_count: number;
+  /** Phantom parents are notes: a service agent whose parent session is not known. */
+  readonly spared: boolean;
+  /** Damage and score before a new generation whose verdicts are still due. */
+  readonly damage_before: { readonly damage: number; readonly score: number } | null;
+  readonly session_hash: string;
+  readonly first_message_at: Date | null;
+  readonly last_message_at: Date | null;
+  readonly created_at: Date;
+  readonly last_updated: Date;
+  readonly state: "live" | "gone";
+  /** Number and hash of the last commit. */
+  readonly chain: number;
+  readonly head: string;
+  readonly event_count: number;
+}
+
+export type SourceKey = readonly [host: string, path: string];
+
+/** Faults beyond this many are counted, not listed. */
+export const MAX_LISTED_FAULTS = 1000;
+
+interface ContentColumns {
+  readonly content: string;
+  readonly content_parts: readonly { readonly kind: ContentKind; readonly length: number }[];
+  /** SHA-256 of a content over MAX_CONTENT_CHARS, which stands in `content_part`; then `content` is empty. */
+  readonly content_hash: string | null;
+}
+
+export interface MessageRow extends ContentColumns {
+  readonly offset: number;
+  readonly message_uuid: string;
+  readonly parent_uuid: string | null;
+  readonly parent_state: ParentState;
+  readonly message_type: string;
+  readonly subtype: string | null;
+  readonly role: string | null;
+  readonly timestamp: Date | null;
+  readonly is_orphaned: boolean;
+  readonly corruption_score: number;
+  readonly occurrence: number;
+  readonly length: number;
+  readonly digest: string;
+  readonly root_offset: number;
+  readonly created_at: Date;
+}
+
+export interface RecordRow extends ContentColumns {
+  readonly offset: number;
+  readonly record_type: string;
+  readonly timestamp: Date | null;
+  readonly length: number;
+  readonly digest: string;
+  readonly created_at: Date;
+}
+
+export interface QuarantineRow {
+  readonly offset: number;
+  readonly length: number;
+  readonly reason: PieceReason;
+  readonly created_at: Date;
+}
+
+export interface UnresolvedRow {
+  readonly parent_uuid: string;
+  readonly session_id: string;
+  readonly generation: number;
+  readonly offset: number;
+  readonly message_uuid: string;
+  readonly is_head: boolean;
+  readonly state: "pending" | "external" | "phantom";
+  readonly found_in: string | null;
+}
+
+export interface SegmentRow {
+  readonly offset: number;
+  /** Raw bytes. */
+  readonly length: number;
+  /** xxh64 of the raw bytes. */
+  readonly hash: string;
+  readonly codec: "raw" | "brotli" | "deflate" | "shared";
+  /** How many raw bytes before `offset` the codec needs as its dictionary. */
+  readonly dictionary: number;
+  readonly keyframe: number;
+  readonly data: Uint8Array | null;
+  /** With codec `shared`: the generation that holds the bytes, at the same offset. */
+  readonly shared_with: number | null;
+}
+
+export type EventType =
+  | "message_added"
+  | "parent_repaired"
+  | "content_updated"
+  | "corruption_fixed"
+  | "message_removed";
+
+/** Where the bytes of a value are in the archive. */
+export interface ByteRange {
+  readonly generation: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface EventRow {
+  readonly n: number;
+  readonly message_uuid: string | null;
+  readonly event_type: EventType;
+  readonly operator: string;
+  readonly timestamp: Date;
+  readonly reason: string;
+  readonly old_value: string | number | null;
+  readonly new_value: string | number | null;
+  readonly before: ByteRange | null;
+  readonly after: ByteRange | null;
+}
+
+/** `import`, `append`: bytes were read. `turn`: a new generation became visible. The others change no bytes. */
+export type CommitKind = "import" | "append" | "rewrite" | "turn" | "verdicts" | "moved" | "gone" | "back";
+
+export interface CommitRow {
+  readonly n: number;
+  /** Random; tells a lost reply from a lost race. */
+  readonly step_id: string;
+  readonly kind: CommitKind;
+  readonly host: string;
+  readonly path: string;
+  readonly generation: number;
+  /** The generation that readers see after this commit. */
+  readonly visible_generation: number;
+  /** Bytes archived by this commit, and their SHA-256 (empty text: none). */
+  readonly from: number;
+  readonly to: number;
+  readonly segment_sha256: string;
+  readonly parsed_from: number;
+  readonly parsed_to: number;
+  readonly settled: boolean;
+  readonly rows: number;
+  readonly rows_sha256: string;
+  readonly first_event: number;
+  readonly events: number;
+  readonly events_sha256: string;
+  readonly operator: string;
+  readonly time: Date;
+  readonly previous: string;
+  readonly hash: string;
+}
+
+/** Changes of a row that was written before: a message's verdict. */
+export interface VerdictUpdate {
+  readonly offset: number;
+  readonly parent_state: ParentState;
+  readonly is_orphaned: boolean;
+  readonly corruption_score: number;
+}
+
+/** One step: all of it is written, or none. */
+export interface Step {
+  readonly session: SessionRow;
+  /** null: the step does not touch the checkpoint. */
+  readonly source: SourceRow | null;
+  readonly commit: CommitRow;
+  /** The checkpoint as the step found it; null: there was none. Not compared when `source` is null. */
+  readonly expectedSource: SourceRow | null;
+  readonly messages: readonly MessageRow[];
+  readonly records: readonly RecordRow[];
+  readonly quarantine: readonly QuarantineRow[];
+  readonly segments: readonly SegmentRow[];
+  readonly events: readonly EventRow[];
+  readonly verdicts: readonly VerdictUpdate[];
+  /** New ones, and those whose verdict changed. */
+  readonly unresolvedSet: readonly UnresolvedRow[];
+  readonly unresolvedRemoved: readonly UnresolvedRow[];
+  /** Offset of a provisional piece that was read again. */
+  readonly pieceRemoved: number | null;
+  /** Messages of an older generation that vanished, and rows that came back. */
+  readonly removed: readonly { readonly generation: number; readonly offset: number }[];
+  readonly restored: readonly { readonly generation: number; readonly offset: number }[];
+  /** A source this one takes over from. */
+  readonly sourceRemoved: SourceKey | null;
+  /** Contents over the limit, written ahead of the transaction under their hash. */
+  readonly largeContents: readonly { readonly hash: string; readonly text: string }[];
+}
+
+/** Contents longer than this (UTF-16 code units) are stored in parts. */
+export const MAX_CONTENT_CHARS = 256 * 1024;
+
+/** A live message that has a uuid that was looked up. */
+export interface FoundMessage {
+  readonly session_id: string;
+  readonly message_uuid: string;
+  readonly generation: number;
+  readonly offset: number;
+  readonly occurrence: number;
+  readonly root_offset: number;
+}
+
+/** Head of a session's chain, as read when a store is opened. */
+export interface ChainHead {
+  readonly session_id: string;
+  readonly chain: number;
+  readonly head: string;
+}
+
+/** The columns of a session that reports show. */
+export type SessionSummary = Pick<
+  SessionRow,
+  | "session_id"
+  | "source"
+  | "state"
+  | "message_count"
+  | "thread_count"
+  | "corruption_score"
+  | "cut_off_count"
+  | "unreadable_count"
+  | "session_hash"
+>;
+
+export type CommitOutcome = "committed" | "lost-race";
+
+export interface Store {
+  /** Where the store is, for people; never holds a password. */
+  readonly location: string;
+
+  sources(host: string): Promise<SourceRow[]>;
+  findSource(key: SourceKey): Promise<SourceRow | null>;
+  findSession(sessionId: string): Promise<SessionRow | null>;
+  /** The last commit that read bytes of a generation or turned to it. */
+  findLastCommit(sessionId: string, generation: number): Promise<CommitRow | null>;
+  /** Ids of all sessions, in order. */
+  sessionIds(): Promise<string[]>;
+  chainHeads(): Promise<ChainHead[]>;
+  /** What reports say of sessions, for all of them. */
+  summaries(): Promise<SessionSummary[]>;
+
+  /** Live messages (visible generation, not removed) with any of these uuids, in any session. */
+  findMessages(uuids: readonly string[]): Promise<FoundMessage[]>;
+  /** Offsets of the messages of a generation whose own score is above 0. */
+  scoredOffsets(sessionId: string, generation: number): Promise<number[]>;
+  unresolvedOf(sessionId: string): Promise<UnresolvedRow[]>;
+  unresolvedWaitingFor(uuids: readonly string[]): Promise<UnresolvedRow[]>;
+  allUnresolved(): Promise<UnresolvedRow[]>;
+  /** Service agents, and sessions whose damage is to be compared after their verdicts. */
+  sessionsToSettle(): Promise<SessionRow[]>;
+  removedMessages(
+    sessionId: string,
+  ): Promise<{ generation: number; offset: number; message_uuid: string; occurrence: number }[]>;
+
+  /** Segments of a generation in order, without their bytes. */
+  segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]>;
+  /** Archived bytes of a generation from `from` (any offset) to `to`, in order, in chunks. Throws RIFF_STORE_DAMAGED. */
+  readArchive(sessionId: string, generation: number, from: number, to: number): AsyncIterable<Buffer>;
+
+  /**
+   * Writes a step in one transaction, guarded by the session's chain number and the checkpoint. `lost-race`: another
+   * writer was first and nothing was written. A reply that was lost is settled by reading the commit row back.
+   */
+  commit(step: Step): Promise<CommitOutcome>;
+  /** Writes a checkpoint that changes nothing but its bookkeeping, if it still is as `expected`. */
+  updateSource(source: SourceRow, expected: SourceRow): Promise<boolean>;
+  /** Marks the verdicts of these sources as written. */
+  clearVerdictsDue(keys: readonly SourceKey[]): Promise<void>;
+  /** Removes the rows of a session's older generations, but for messages that vanished. May be called again. */
+  removeSuperseded(sessionId: string, visibleGeneration: number): Promise<void>;
+
+  close(): Promise<void>;
+}

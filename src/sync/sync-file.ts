@@ -1,0 +1,401 @@
+// One pass over one file: gate → read the new bytes → diff → commit. What it finds of other sessions' parents is left
+// to settle.ts, which runs when the files of a pass have been read.
+import { CHAIN_START } from "../core/chain.ts";
+import { EMPTY_HASH } from "../core/hash.ts";
+import { RiffError } from "../errors.ts";
+import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./checkpoint.ts";
+import type { SyncContext } from "./context.ts";
+import type { FileFacts, Files, OpenTranscript } from "./files.ts";
+import { LostRace, SessionLog, writeLook } from "./look.ts";
+import { reload } from "./reload.ts";
+import { DICTIONARY_BYTES } from "./segment-codec.ts";
+import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
+import type { EventType, SegmentRow, SessionRow, SourceRow } from "./store.ts";
+import { Totals } from "./totals.ts";
+import { AppendTracker, GraphTracker, type Tracker } from "./tracker.ts";
+import { turnGeneration } from "./turn.ts";
+
+/** A file, and the session that its bytes belong to. */
+export interface Target {
+  readonly path: string;
+  readonly project: string;
+  readonly sessionId: string;
+  readonly kind: "main" | "agent";
+  readonly parentSession: string | null;
+  /** Its checkpoint; null: the file was never read. */
+  readonly source: SourceRow | null;
+  /** The checkpoint of a file that is gone and whose session this file goes on with. */
+  readonly takesOver: SourceRow | null;
+}
+
+export type SyncStatus = "imported" | "appended" | "rewritten" | "settled" | "moved" | "back" | "unchanged";
+
+export interface FileReport {
+  readonly status: SyncStatus;
+  readonly session: SessionRow;
+  readonly events: Readonly<Record<EventType, number>>;
+  /** Uuids of messages that are new to the store; null: too many to list. */
+  readonly newcomers: ReadonlySet<string> | null;
+  readonly commits: number;
+}
+
+/** A lost race is tried again this often. */
+const MAX_RACES = 5;
+
+/** More new uuids than this are not listed. */
+const MAX_NEWCOMERS = 500;
+
+/**
+ * Brings the store up to date with one file. null: nothing was opened, for nothing has changed. May be called again at
+ * any time, also after it was interrupted. Throws RIFF_FILE_UNREADABLE and the store's failures.
+ */
+export async function syncFile(
+  context: SyncContext,
+  files: Files,
+  target: Target,
+  force: boolean,
+): Promise<FileReport | null> {
+  let current = target;
+  for (let race = 0; ; race++) {
+    try {
+      return await lookOnce(context, files, current, force);
+    } catch (thrown) {
+      if (!(thrown instanceof LostRace) || race === MAX_RACES) throw thrown;
+      const source = await context.store.findSource([context.host, target.path]);
+      current = { ...target, source, takesOver: source === null ? target.takesOver : null };
+    }
+  }
+}
+
+async function lookOnce(
+  context: SyncContext,
+  files: Files,
+  target: Target,
+  force: boolean,
+): Promise<FileReport | null> {
+  const { source } = target;
+  if (source !== null && !force) {
+    const facts = await files.findFacts(target.path);
+    if (
+      facts !== null &&
+      gateByFacts(source, facts, isQuiet(facts, context.now(), context.quietMs), context.now()) === "unchanged"
+    ) {
+      return null;
+    }
+  }
+  const file = await files.open(target.path);
+  try {
+    return await lookAt(context, file, target, force);
+  } finally {
+    await file.close();
+  }
+}
+
+async function lookAt(context: SyncContext, file: OpenTranscript, target: Target, force: boolean): Promise<FileReport> {
+  const { store } = context;
+  const facts = await file.facts();
+  const quiet = isQuiet(facts, context.now(), context.quietMs);
+  const known = target.source ?? target.takesOver;
+  if (known === null) return importFile(context, file, target, facts, quiet);
+
+  const session = await store.findSession(known.session_id);
+  if (session === null) {
+    throw new RiffError(
+      "RIFF_STORE_DAMAGED",
+      `The store has a checkpoint for ${file.path}, but not its session ${known.session_id}.`,
+      "Run `riffd verify` to see all that is damaged, and restore the store from a backup.",
+    );
+  }
+  const log = new SessionLog(context, session, target.source);
+  const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers() };
+
+  let source = known;
+  let status: SyncStatus = "unchanged";
+  if (target.source === null) {
+    source = await takeOver(look, target, known);
+    status = "moved";
+  } else if (session.state === "gone") {
+    source = { ...known, gone: false };
+    await log.write(log.prepare({ kind: "back", session: { ...session, state: "live" }, source, events: [] }));
+    status = "back";
+  }
+
+  const gate = force || target.source === null ? "all" : gateByFacts(source, facts, quiet, context.now());
+  const tail = gate === "all" || facts.size < source.archived ? null : await readVerifiedTail(file, source);
+  if (tail !== null) {
+    return report(look, await append(look, source, tail, false), status);
+  }
+  const comparison = await compareWithArchive(file, store, source.session_id, source.generation, source.archived);
+  if (comparison.equal) {
+    const before = await file.read(Math.max(0, source.archived - DICTIONARY_BYTES), source.archived);
+    return report(look, await append(look, source, before, true), status);
+  }
+  await rewrite(look, source, comparison.shared);
+  return report(look, "rewritten", status);
+}
+
+/** One look at one file, as its parts need it. */
+interface Look {
+  readonly context: SyncContext;
+  readonly file: OpenTranscript;
+  readonly log: SessionLog;
+  readonly facts: FileFacts;
+  readonly quiet: boolean;
+  readonly newcomers: Newcomers;
+}
+
+/** The uuids that a look brought, as long as they are few. */
+class Newcomers {
+  #uuids: Set<string> | null = new Set();
+
+  add(step: ReadStep): void {
+    for (const entry of step.entries) {
+      if (entry.kind !== "message" || this.#uuids === null) continue;
+      if (this.#uuids.size >= MAX_NEWCOMERS) this.#uuids = null;
+      else this.#uuids.add(entry.uuid);
+    }
+  }
+
+  tooMany(): void {
+    this.#uuids = null;
+  }
+
+  get uuids(): ReadonlySet<string> | null {
+    return this.#uuids;
+  }
+}
+
+function report(look: Look, did: SyncStatus, first: SyncStatus): FileReport {
+  const { log, newcomers } = look;
+  return {
+    status: did === "unchanged" || (first === "moved" && did === "settled") ? first : did,
+    session: log.session,
+    events: log.eventCounts,
+    newcomers: newcomers.uuids,
+    commits: log.commits,
+  };
+}
+
+async function importFile(
+  context: SyncContext,
+  file: OpenTranscript,
+  target: Target,
+  facts: FileFacts,
+  quiet: boolean,
+): Promise<FileReport> {
+  const existing = await context.store.findSession(target.sessionId);
+  if (existing !== null) throw new LostRace(target.sessionId);
+  const source = newSource(context, target, facts);
+  const log = new SessionLog(context, newSession(context, target), null);
+  const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers() };
+  look.newcomers.tooMany();
+  await write(look, "import", source, Buffer.alloc(0), new Totals(), new GraphTracker(target.sessionId, 1), [], true);
+  return report(look, "imported", "imported");
+}
+
+/** A session whose file is gone goes on in this one. */
+async function takeOver(look: Look, target: Target, known: SourceRow): Promise<SourceRow> {
+  const { log, context, file } = look;
+  const source: SourceRow = { ...known, host: context.host, path: file.path, project: target.project, gone: false };
+  const step = log.prepare({
+    kind: "moved",
+    session: { ...log.session, project: target.project, state: "live" },
+    source,
+    events: [],
+    sourceRemoved: [known.host, known.path],
+  });
+  await log.write(step);
+  return source;
+}
+
+/** Reads what came behind the archived bytes; they were found to be as they were. */
+async function append(look: Look, source: SourceRow, before: Buffer, verified: boolean): Promise<SyncStatus> {
+  const { context, log, file, facts, quiet } = look;
+  const building = source.generation !== log.session.generation;
+  const limit = await archiveLimit(look, source.archived);
+  const seen = withFacts(source, facts);
+  const nothingNew = limit === source.archived;
+
+  if (nothingNew && source.complete && (source.settled || !quiet || !hasTail(source))) {
+    // Bytes of an unfinished last line wait to be archived when the file falls quiet.
+    const settled = quiet || (source.settled && facts.size <= source.archived);
+    const next: SourceRow = {
+      ...seen,
+      settled,
+      verdicts_due: source.verdicts_due || (settled && !source.settled),
+      ...(verified ? { verified_size: source.archived, verified_at: context.now() } : {}),
+    };
+    await context.store.updateSource(next, source);
+    return settled && !source.settled ? "settled" : "unchanged";
+  }
+
+  if (building) {
+    const { totals, tracker } = await reload(context.store, source, null);
+    const done = await write(look, "rewrite", source, before, totals, tracker, [], verified);
+    await turn(look, done, totals, tracker);
+    return "rewritten";
+  }
+  const plan: StepPlan = { parsed: source.parsed, archived: source.archived, limit, quiet, shared: [] };
+  const steps = readSteps(file, plan);
+  const first = await steps.next();
+  if (first.done) throw new Error("a look has at least one step");
+  const ahead = prepend(first.value, steps);
+
+  let tracker: Tracker | null = null;
+  let totals = new Totals(log.session);
+  if (source.complete && first.value.last) {
+    tracker = await AppendTracker.create(context.store, log.session, first.value.entries);
+  }
+  if (tracker === null) {
+    ({ totals, tracker } = await reload(context.store, source, log.session));
+  }
+  const kind = source.archived < source.baseline ? "import" : "append";
+  await writeLook(
+    context,
+    log,
+    { kind, source: seen, quiet, before, totals, tracker, spareOrphans: log.session.spared, verified },
+    noting(look, ahead),
+  );
+  return kind === "import" && !source.complete ? "imported" : "appended";
+}
+
+/** Whether bytes of an unfinished last line are archived but not parsed, or were parsed as a provisional piece. */
+function hasTail(source: SourceRow): boolean {
+  return source.provisional || source.parsed < source.archived;
+}
+
+/** The bytes that are archived are no longer the file's: a new generation. */
+async function rewrite(look: Look, source: SourceRow, shared: readonly SegmentRow[]): Promise<void> {
+  const { log } = look;
+  const building = source.generation !== log.session.generation;
+  const limit = await archiveLimit(look, 0);
+  const fresh: SourceRow = {
+    ...withFacts(source, look.facts),
+    generation: source.generation + 1,
+    baseline: limit,
+    ...NOTHING_READ,
+    prior_incomplete: building ? source.prior_incomplete : !source.complete,
+  };
+  look.newcomers.tooMany();
+  const totals = new Totals();
+  const tracker = new GraphTracker(source.session_id, fresh.generation);
+  // What the abandoned generation shares with an older one, this one shares with that; else its bytes are there anyway.
+  const reused = shared.filter((segment) => segment.offset + segment.length <= limit);
+  const done = await write(look, "rewrite", fresh, Buffer.alloc(0), totals, tracker, reused, true);
+  await turn(look, done, totals, tracker);
+}
+
+async function turn(look: Look, building: SourceRow, totals: Totals, tracker: Tracker): Promise<void> {
+  const { context, log, quiet } = look;
+  look.newcomers.tooMany();
+  const source = await turnGeneration(context, log, building, { totals, tracker, quiet });
+  await context.store.removeSuperseded(log.session.session_id, log.session.generation);
+  await context.store.updateSource({ ...source, superseded: false }, source);
+}
+
+/** Writes the look's steps from a checkpoint on. */
+async function write(
+  look: Look,
+  kind: "import" | "rewrite",
+  source: SourceRow,
+  before: Buffer,
+  totals: Totals,
+  tracker: Tracker,
+  shared: readonly SegmentRow[],
+  verified: boolean,
+): Promise<SourceRow> {
+  const { context, log, file, quiet } = look;
+  const limit = await archiveLimit(look, source.archived);
+  const steps = readSteps(file, { parsed: source.parsed, archived: source.archived, limit, quiet, shared });
+  const plan = { kind, source: withFacts(source, look.facts), quiet, before, totals, tracker, verified };
+  return writeLook(context, log, { ...plan, spareOrphans: log.session.spared }, noting(look, steps));
+}
+
+async function* noting(look: Look, steps: AsyncIterable<ReadStep>): AsyncGenerator<ReadStep> {
+  for await (const step of steps) {
+    look.newcomers.add(step);
+    yield step;
+  }
+}
+
+async function* prepend(first: ReadStep, rest: AsyncGenerator<ReadStep>): AsyncGenerator<ReadStep> {
+  yield first;
+  yield* rest;
+}
+
+/** Where archiving ends: at the end of a quiet file, behind the last whole line of a live one. */
+async function archiveLimit(look: Look, archived: number): Promise<number> {
+  const { file, facts, quiet } = look;
+  if (facts.size <= archived) return archived;
+  return quiet ? facts.size : file.lastLineEnd(archived, facts.size);
+}
+
+function withFacts(source: SourceRow, facts: FileFacts): SourceRow {
+  return { ...source, ...factColumns(facts) };
+}
+
+function factColumns({ dev, ino, size, mtime_ns, ctime_ns }: FileFacts) {
+  return { dev, ino, size, mtime_ns, ctime_ns };
+}
+
+const NOTHING_READ = {
+  archived: 0,
+  parsed: 0,
+  provisional: false,
+  fingerprint: EMPTY_HASH,
+  head_length: 0,
+  head_hash: EMPTY_HASH,
+  tail_length: 0,
+  tail_hash: EMPTY_HASH,
+  keyframe: 0,
+  complete: false,
+  settled: false,
+  verified_size: 0,
+  verified_at: new Date(0),
+} as const;
+
+function newSource(context: SyncContext, target: Target, facts: FileFacts): SourceRow {
+  return {
+    host: context.host,
+    path: target.path,
+    session_id: target.sessionId,
+    project: target.project,
+    ...factColumns(facts),
+    ...NOTHING_READ,
+    generation: 1,
+    baseline: facts.size,
+    prior_incomplete: false,
+    superseded: false,
+    verdicts_due: true,
+    gone: false,
+  };
+}
+
+function newSession(context: SyncContext, target: Target): SessionRow {
+  const now = context.now();
+  return {
+    session_id: target.sessionId,
+    project: target.project,
+    kind: target.kind,
+    parent_session: target.parentSession,
+    source: [context.host, target.path],
+    generation: 1,
+    ...new Totals().columns,
+    thread_count: 0,
+    orphan_count: 0,
+    unresolved_count: 0,
+    forward_links: 0,
+    cut_off_count: 0,
+    corruption_score: 0,
+    faults: [],
+    fault_count: 0,
+    spared: false,
+    damage_before: null,
+    created_at: now,
+    last_updated: now,
+    state: "live",
+    chain: 0,
+    head: CHAIN_START,
+    event_count: 0,
+  };
+}

@@ -1,0 +1,259 @@
+// One pass over many files: names their sessions, puts one job per session on a queue, marks what is gone, and settles
+// verdicts at the end. One bad session never stops the others.
+import PQueue from "p-queue";
+import { itemsOf, LineSplitter } from "../core/line-splitter.ts";
+import { RiffError, toError } from "../errors.ts";
+import type { SyncContext } from "./context.ts";
+import type { Files, OpenTranscript } from "./files.ts";
+import { interrupted, SessionLog } from "./look.ts";
+import { settle, verdictsAreDue } from "./settle.ts";
+import type { EventType, SessionRow, SourceKey, SourceRow } from "./store.ts";
+import { type SyncStatus, syncFile, type Target } from "./sync-file.ts";
+import { candidateIds, sessionIdOf, type Transcript } from "./transcript.ts";
+
+/** What became of one session. */
+export interface SessionReport {
+  readonly sessionId: string;
+  readonly path: string;
+  readonly status: SyncStatus | "gone" | "failed";
+  /** As of the end of its job; null where nothing was read or it failed. */
+  readonly session: SessionRow | null;
+  readonly events: Readonly<Record<EventType, number>>;
+  readonly error: Error | null;
+  readonly durationMs: number;
+}
+
+export interface PassOptions {
+  /** Read everything again, whatever the gates say. */
+  readonly force: boolean;
+  /** Sessions to read again whatever the gates say: the store is behind on them. */
+  readonly forceSessions: ReadonlySet<string>;
+  /** Files to read; null: all of `transcripts`. */
+  readonly only: ReadonlySet<string> | null;
+  /** Called once for each session, as its job ends; for sessions whose verdicts changed afterwards, again. */
+  readonly onReport: (report: SessionReport) => void;
+  readonly onPlanned?: (jobs: number) => void;
+}
+
+/** All transcripts that exist, and the folders that were read to find them. */
+export interface Scan {
+  readonly transcripts: readonly Transcript[];
+  readonly folders: ReadonlySet<string>;
+}
+
+/** Sessions in work at a time: one is parsed while another's commit runs in the engine. */
+export const CONCURRENCY = 2;
+
+const NO_EVENTS: Readonly<Record<EventType, number>> = {
+  message_added: 0,
+  parent_repaired: 0,
+  content_updated: 0,
+  corruption_fixed: 0,
+  message_removed: 0,
+};
+
+/** Brings the store up to date with a scan. Throws only what stops everything: the store's failures, an interrupt. */
+export async function syncPass(context: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
+  const sources = new Map((await context.store.sources(context.host)).map((source) => [source.path, source]));
+  const plan = await planPass(context, files, scan, sources);
+  const targets = plan.targets.filter((target) => options.only === null || options.only.has(target.path));
+  options.onPlanned?.(targets.length);
+
+  const queue = new PQueue({ concurrency: CONCURRENCY });
+  const changed = new Set<string>();
+  const unread = new Set<string>(); // projects with a file that could not be read
+  let newcomers: Set<string> | null = verdictsAreDue(sources.values()) ? null : new Set();
+  let fatal: Error | null = null;
+  const due: SourceKey[] = [...sources.values()].filter((source) => source.verdicts_due).map(keyOf);
+
+  const job = async (target: Target) => {
+    if (fatal !== null || context.signal.aborted) return;
+    const started = performance.now();
+    const base = { sessionId: target.sessionId, path: target.path };
+    const durationMs = () => performance.now() - started;
+    try {
+      const force = options.force || options.forceSessions.has(target.sessionId);
+      const report = await syncFile(context, files, target, force);
+      if (report === null) {
+        const quietReport = { status: "unchanged" as const, session: null, events: NO_EVENTS, error: null };
+        options.onReport({ ...base, ...quietReport, durationMs: durationMs() });
+        return;
+      }
+      const { status, session, events } = report;
+      if (status !== "unchanged") {
+        changed.add(session.session_id);
+        due.push([context.host, target.path]);
+        if (newcomers !== null && report.newcomers !== null) for (const uuid of report.newcomers) newcomers.add(uuid);
+        else newcomers = null;
+      }
+      options.onReport({ ...base, status, session, events, error: null, durationMs: durationMs() });
+    } catch (thrown) {
+      const error = toError(thrown);
+      unread.add(target.project);
+      if (stopsEverything(error)) {
+        fatal ??= error;
+        return;
+      }
+      options.onReport({
+        ...base,
+        status: "failed",
+        session: null,
+        events: NO_EVENTS,
+        error,
+        durationMs: durationMs(),
+      });
+    }
+  };
+  await Promise.all(targets.map((target) => queue.add(() => job(target))));
+  if (fatal !== null) throw fatal;
+  if (context.signal.aborted) throw interrupted();
+
+  for (const source of plan.gone) {
+    const session = await markGone(context, source);
+    if (session === null) continue;
+    changed.add(session.session_id);
+    due.push(keyOf(source));
+    options.onReport({
+      sessionId: session.session_id,
+      path: source.path,
+      status: "gone",
+      session,
+      events: NO_EVENTS,
+      error: null,
+      durationMs: 0,
+    });
+  }
+
+  if (changed.size === 0 && due.length === 0) return;
+  const known = new Set(
+    (await context.store.sources(context.host)).filter((row) => row.complete).map((row) => row.path),
+  );
+  const incomplete = new Set(scan.transcripts.filter(({ path }) => !known.has(path)).map(({ project }) => project));
+  const projectIsRead = (project: string) => !incomplete.has(project) && !unread.has(project);
+  const pathOf = new Map(plan.targets.map((target) => [target.sessionId, target.path]));
+  for await (const { session, events } of settle(context, { sessions: changed, newcomers }, projectIsRead)) {
+    const path = pathOf.get(session.session_id) ?? session.source[1];
+    const status = changed.has(session.session_id) ? "appended" : "settled";
+    options.onReport({
+      sessionId: session.session_id,
+      path,
+      status,
+      session,
+      events,
+      error: null,
+      durationMs: 0,
+    });
+    if (context.signal.aborted) throw interrupted();
+  }
+  await context.store.clearVerdictsDue(due);
+}
+
+function keyOf(source: SourceRow): SourceKey {
+  return [source.host, source.path];
+}
+
+/** Failures of the store or of this machine, and interrupts: no other session would fare better. */
+function stopsEverything(error: Error): boolean {
+  if (!(error instanceof RiffError)) return false;
+  return ["RIFF_STORE_IO", "RIFF_STORE_UNREACHABLE", "RIFF_STATE_UNWRITABLE", "RIFF_INTERRUPTED"].includes(error.code);
+}
+
+interface Plan {
+  readonly targets: readonly Target[];
+  /** Files that were read before and are no longer there. */
+  readonly gone: readonly SourceRow[];
+}
+
+/** Names the session of every file, in the order of their paths, so that the names do not depend on the queue. */
+async function planPass(
+  context: SyncContext,
+  files: Files,
+  scan: Scan,
+  sources: ReadonlyMap<string, SourceRow>,
+): Promise<Plan> {
+  const existing = new Set(scan.transcripts.map(({ path }) => path));
+  const missing = [...sources.values()].filter((source) => !existing.has(source.path));
+  const gone = new Map<string, SourceRow>();
+  for (const source of missing) if ((await files.findFacts(source.path)) === null) gone.set(source.session_id, source);
+  const hasNew = scan.transcripts.some(({ path }) => !sources.has(path));
+  const taken = new Set(hasNew ? await context.store.sessionIds() : []);
+  const targets: Target[] = [];
+  for (const transcript of scan.transcripts) {
+    const { path, project, kind } = transcript;
+    const source = sources.get(path) ?? null;
+    if (source !== null) {
+      const parentSession = transcript.parentSession;
+      targets.push({ path, project, kind, parentSession, sessionId: source.session_id, source, takesOver: null });
+      continue;
+    }
+    const parentSession = transcript.parentIsClaimed ? await readClaim(files, path) : transcript.parentSession;
+    for (const sessionId of candidateIds(sessionIdOf(transcript, parentSession), transcript)) {
+      const takesOver = gone.get(sessionId) ?? null;
+      if (takesOver === null && taken.has(sessionId)) continue;
+      gone.delete(sessionId);
+      taken.add(sessionId);
+      targets.push({ path, project, kind, parentSession, sessionId, source: null, takesOver });
+      break;
+    }
+  }
+  return { targets, gone: [...gone.values()].filter((source) => !source.gone && inScan(source, scan)) };
+}
+
+/** Whether a missing file's folder was read, or is missing below a folder that was. */
+function inScan(source: SourceRow, scan: Scan): boolean {
+  for (let folder = parentOf(source.path); folder !== ""; folder = parentOf(folder)) {
+    if (scan.folders.has(folder)) return true;
+  }
+  return false;
+}
+
+function parentOf(path: string): string {
+  const at = Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\"));
+  return at < 0 ? "" : path.slice(0, at);
+}
+
+/** Bytes of a subagent's file in the old layout in which its parent session is looked for. */
+const CLAIM_BYTES = 1024 * 1024;
+
+/** The first `sessionId` in a file. */
+async function readClaim(files: Files, path: string): Promise<string | null> {
+  let file: OpenTranscript;
+  try {
+    file = await files.open(path);
+  } catch {
+    return null; // its own job will say why it cannot be read
+  }
+  try {
+    const splitter = new LineSplitter(0);
+    const head = await file.read(0, CLAIM_BYTES);
+    for (let at = 0; at < head.length; ) {
+      const taken = splitter.take(head, at);
+      if (taken === null) break;
+      at = taken.next;
+      for (const item of itemsOf(taken.line, false)) {
+        if (item.kind === "value" && typeof item.json.sessionId === "string" && item.json.sessionId !== "") {
+          return item.json.sessionId;
+        }
+      }
+    }
+    return null;
+  } finally {
+    await file.close();
+  }
+}
+
+/** Marks a session whose file is gone; all rows stay. */
+async function markGone(context: SyncContext, source: SourceRow): Promise<SessionRow | null> {
+  const session = await context.store.findSession(source.session_id);
+  if (session === null) return null;
+  const log = new SessionLog(context, session, source);
+  await log.write(
+    log.prepare({
+      kind: "gone",
+      session: { ...session, state: "gone" },
+      source: { ...source, gone: true, settled: true, verdicts_due: true },
+      events: [],
+    }),
+  );
+  return log.session;
+}
