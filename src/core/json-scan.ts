@@ -118,14 +118,14 @@ function scanString(bytes: Uint8Array, start: number, end: number): number {
       continue;
     }
     if (i + 1 >= end) return INCOMPLETE;
-    const escape = bytes[i + 1]!;
-    if (escape === 0x75) {
+    const escaped = bytes[i + 1]!;
+    if (escaped === 0x75) {
       for (let k = 2; k < 6; k++) {
         if (i + k >= end) return INCOMPLETE;
         if (!isHex(bytes[i + k]!)) return INVALID;
       }
       i += 6;
-    } else if (ESCAPES.has(escape)) i += 2;
+    } else if (ESCAPES.has(escaped)) i += 2;
     else return INVALID;
   }
   return INCOMPLETE;
