@@ -11,6 +11,7 @@ import type {
   FoundMessage,
   QuarantineRow,
   RecordRow,
+  RemovedMessage,
   SegmentRow,
   SessionRow,
   SessionSummary,
@@ -176,9 +177,7 @@ export class SurrealStore implements Store {
     return rows.map(sessionFromDb);
   }
 
-  async removedMessages(
-    sessionId: string,
-  ): Promise<{ generation: number; offset: number; message_uuid: string; occurrence: number }[]> {
+  async removedMessages(sessionId: string): Promise<RemovedMessage[]> {
     const [rows] = await this.#read<[DbRow[]]>(
       `SELECT id, message_uuid, occurrence FROM message:[$s, NONE]..[$s, ..]
          WHERE removed_at IS NOT NONE`,

@@ -20,6 +20,7 @@ import {
   type MessageRow,
   type QuarantineRow,
   type RecordRow,
+  type RemovedMessage,
   type SegmentRow,
   type SessionRow,
   type SourceRow,
@@ -189,8 +190,8 @@ export interface LookPlan {
   readonly before: Buffer;
   readonly totals: Totals;
   readonly tracker: Tracker;
-  /** The session is a service agent whose parent session is not known. */
-  readonly spareOrphans: boolean;
+  /** Rows of messages that vanished, by `versionKey`. */
+  readonly removed: ReadonlyMap<string, RemovedMessage>;
   /** The whole file was compared with the archive, or is being read now. */
   readonly verified: boolean;
 }
@@ -260,6 +261,11 @@ export function interrupted(): RiffError {
   );
 }
 
+/** What tells a message from its repetitions, across generations. */
+export function versionKey(uuid: string, occurrence: number): string {
+  return `${occurrence} ${uuid}`;
+}
+
 interface BuiltRows {
   readonly messages: Omit<MessageRow, "created_at">[];
   readonly records: Omit<RecordRow, "created_at">[];
@@ -267,6 +273,7 @@ interface BuiltRows {
   readonly events: NewEvent[];
   readonly digest: RowsDigest;
   readonly pieceRemoved: number | null;
+  readonly restored: RemovedMessage[];
   readonly largeContents: { hash: string; text: string }[];
 }
 
@@ -284,6 +291,7 @@ function buildRows(step: ReadStep, plan: LookPlan, source: SourceRow): BuiltRows
     events: [],
     digest: new RowsDigest(),
     pieceRemoved: reread ? source.parsed : null,
+    restored: [],
     largeContents: [],
   };
   for (const entry of step.entries) {
@@ -308,6 +316,8 @@ function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRow
     return;
   }
   const added = plan.tracker.add(entry);
+  const vanished = plan.removed.get(versionKey(entry.uuid, added.occurrence));
+  if (vanished !== undefined) built.restored.push(vanished);
   built.messages.push({
     offset,
     length,
@@ -377,9 +387,10 @@ function changeOf(
   segments: readonly SegmentRow[],
   withFindings: boolean,
 ): Change {
-  const findings = withFindings ? plan.tracker.findings(plan.spareOrphans) : null;
-  const visible = plan.kind === "rewrite" ? session : { ...session, ...plan.totals.columns };
-  const after = findings === null ? visible : withFindingsOf(visible, findings, plan.spareOrphans);
+  const findings = withFindings ? plan.tracker.findings(session.spared) : null;
+  const removed_count = session.removed_count - rows.restored.length;
+  const visible = plan.kind === "rewrite" ? session : { ...session, ...plan.totals.columns, removed_count };
+  const after = findings === null ? visible : withFindingsOf(visible, findings, session.spared);
   return {
     kind: plan.kind,
     session: { ...after, state: "live" },
@@ -396,6 +407,7 @@ function changeOf(
     quarantine: rows.quarantine,
     segments,
     pieceRemoved: rows.pieceRemoved,
+    restored: rows.restored,
     largeContents: rows.largeContents,
   };
 }

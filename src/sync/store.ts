@@ -75,6 +75,8 @@ export interface SessionRow {
   readonly fault_count: number;
   /** Phantom parents are notes: a service agent whose parent session is not known. */
   readonly spared: boolean;
+  /** Rows of messages that vanished and did not come back. */
+  readonly removed_count: number;
   /** Damage and score before a new generation whose verdicts are still due. */
   readonly damage_before: { readonly damage: number; readonly score: number } | null;
   readonly session_hash: string;
@@ -268,6 +270,14 @@ export interface FoundMessage {
   readonly root_offset: number;
 }
 
+/** The row of a message that vanished, under the generation that last had it. */
+export interface RemovedMessage {
+  readonly generation: number;
+  readonly offset: number;
+  readonly message_uuid: string;
+  readonly occurrence: number;
+}
+
 /** Head of a session's chain, as read when a store is opened. */
 export interface ChainHead {
   readonly session_id: string;
@@ -315,9 +325,8 @@ export interface Store {
   allUnresolved(): Promise<UnresolvedRow[]>;
   /** Service agents, and sessions whose damage is to be compared after their verdicts. */
   sessionsToSettle(): Promise<SessionRow[]>;
-  removedMessages(
-    sessionId: string,
-  ): Promise<{ generation: number; offset: number; message_uuid: string; occurrence: number }[]>;
+  /** The rows of messages that vanished. Reads the whole session. */
+  removedMessages(sessionId: string): Promise<RemovedMessage[]>;
 
   /** Segments of a generation in order, without their bytes. */
   segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]>;

@@ -6,11 +6,11 @@ import { RiffError } from "../errors.ts";
 import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./checkpoint.ts";
 import type { SyncContext } from "./context.ts";
 import type { FileFacts, Files, OpenTranscript } from "./files.ts";
-import { LostRace, SessionLog, writeLook } from "./look.ts";
+import { LostRace, SessionLog, versionKey, writeLook } from "./look.ts";
 import { reload } from "./reload.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
 import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
-import type { EventType, SegmentRow, SessionRow, SourceRow } from "./store.ts";
+import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceRow } from "./store.ts";
 import { Totals } from "./totals.ts";
 import { AppendTracker, GraphTracker, type Tracker } from "./tracker.ts";
 import { turnGeneration } from "./turn.ts";
@@ -216,9 +216,9 @@ async function append(look: Look, source: SourceRow, before: Buffer, verified: b
   const seen = withFacts(source, facts);
   const nothingNew = limit === source.archived;
 
-  if (nothingNew && source.complete && (source.settled || !quiet || !hasTail(source))) {
-    // Bytes of an unfinished last line wait to be archived when the file falls quiet.
-    const settled = quiet || (source.settled && facts.size <= source.archived);
+  // Bytes behind the last whole line are only archived when the file is quiet, and then they are parsed with it.
+  if (nothingNew && source.complete) {
+    const settled = quiet;
     const next: SourceRow = {
       ...seen,
       settled,
@@ -253,15 +253,10 @@ async function append(look: Look, source: SourceRow, before: Buffer, verified: b
   await writeLook(
     context,
     log,
-    { kind, source: seen, quiet, before, totals, tracker, spareOrphans: log.session.spared, verified },
+    { kind, source: seen, quiet, before, totals, tracker, removed: await removedOf(look), verified },
     noting(look, ahead),
   );
   return kind === "import" && !source.complete ? "imported" : "appended";
-}
-
-/** Whether bytes of an unfinished last line are archived but not parsed, or were parsed as a provisional piece. */
-function hasTail(source: SourceRow): boolean {
-  return source.provisional || source.parsed < source.archived;
 }
 
 /** The bytes that are archived are no longer the file's: a new generation. */
@@ -308,7 +303,15 @@ async function write(
   const limit = await archiveLimit(look, source.archived);
   const steps = readSteps(file, { parsed: source.parsed, archived: source.archived, limit, quiet, shared });
   const plan = { kind, source: withFacts(source, look.facts), quiet, before, totals, tracker, verified };
-  return writeLook(context, log, { ...plan, spareOrphans: log.session.spared }, noting(look, steps));
+  return writeLook(context, log, { ...plan, removed: new Map() }, noting(look, steps));
+}
+
+/** The rows of messages that vanished: one that comes back is told by its new row. */
+async function removedOf(look: Look): Promise<Map<string, RemovedMessage>> {
+  const { session } = look.log;
+  if (session.removed_count === 0) return new Map();
+  const rows = await look.context.store.removedMessages(session.session_id);
+  return new Map(rows.map((row) => [versionKey(row.message_uuid, row.occurrence), row]));
 }
 
 async function* noting(look: Look, steps: AsyncIterable<ReadStep>): AsyncGenerator<ReadStep> {
@@ -390,6 +393,7 @@ function newSession(context: SyncContext, target: Target): SessionRow {
     faults: [],
     fault_count: 0,
     spared: false,
+    removed_count: 0,
     damage_before: null,
     created_at: now,
     last_updated: now,

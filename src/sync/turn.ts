@@ -3,7 +3,7 @@
 import { canonicalJson } from "../core/canonical.ts";
 import { xxh64Hex } from "../core/hash.ts";
 import type { SyncContext } from "./context.ts";
-import { damageOf, type NewEvent, type SessionLog, withFindingsOf } from "./look.ts";
+import { damageOf, type NewEvent, type SessionLog, versionKey, withFindingsOf } from "./look.ts";
 import { archivedEntries, type ReadUpTo, readUpTo } from "./reload.ts";
 import type { ByteRange, SourceRow, Store } from "./store.ts";
 import type { Totals } from "./totals.ts";
@@ -39,7 +39,8 @@ export async function turnGeneration(
   const last = await store.findLastCommit(before.session_id, before.generation);
   const old = { generation: before.generation, end: last === null ? 0 : last.settled ? last.to : last.parsed_to };
   const { events, removed, present } = await compareGenerations(store, before.session_id, old, readUpTo(building));
-  const gone = await store.removedMessages(before.session_id);
+  const gone = before.removed_count === 0 ? [] : await store.removedMessages(before.session_id);
+  const restored = gone.filter((row) => present.has(versionKey(row.message_uuid, row.occurrence)));
   const findings = tracker.findings(before.spared);
   const source: SourceRow = {
     ...building,
@@ -59,6 +60,7 @@ export async function turnGeneration(
     kind: "turn",
     session: {
       ...session,
+      removed_count: before.removed_count + removed.length - restored.length,
       // Compared once the verdicts of the new generation are decided.
       damage_before: before.damage_before ?? { damage: damageOf(before), score: before.corruption_score },
     },
@@ -66,7 +68,7 @@ export async function turnGeneration(
     events: building.prior_incomplete ? events.filter((event) => event.event_type !== "message_added") : events,
     findings,
     removed,
-    restored: gone.filter((row) => present.has(versionKey(row.message_uuid, row.occurrence))),
+    restored,
   });
   await log.write(step);
   return source;
@@ -141,10 +143,6 @@ function event(
     before: before?.range ?? null,
     after: after?.range ?? null,
   };
-}
-
-function versionKey(uuid: string, occurrence: number): string {
-  return `${occurrence} ${uuid}`;
 }
 
 /** The messages of a generation in byte order, from its archived bytes. */

@@ -507,6 +507,8 @@ interface Session {
   judgement: Judgement;
   /** What the next settling is compared with for `corruption_fixed`. */
   compareWith: Judgement;
+  /** What was before a new generation whose verdicts are not settled at a quiet file yet. */
+  beforeRewrite: Judgement | null;
   readonly events: ModelEvent[];
   readonly removed: Map<string, ModelRemoved>;
 }
@@ -561,6 +563,7 @@ export class Model {
         isExcused: false,
         judgement,
         compareWith: judgement,
+        beforeRewrite: null,
         events: [],
         removed: new Map(),
       };
@@ -592,7 +595,11 @@ export class Model {
       const served = session.kind === "agent" ? findServed(session.id) : null;
       session.isExcused = served !== null && !this.#sessions.some(({ id }) => id === served.parent);
       session.judgement = judge(reading, verdicts, session.isExcused);
-      noteFixed(session, session.compareWith);
+      if (session.beforeRewrite === null) noteFixed(session, session.compareWith);
+      else if (session.quiet || !session.exists) {
+        noteFixed(session, session.beforeRewrite);
+        session.beforeRewrite = null;
+      }
       session.compareWith = session.judgement;
     }
   }
@@ -607,7 +614,7 @@ function readLook(session: Session, look: FileLook): void {
   const archived = look.quiet ? look.bytes : wholeLines(look.bytes);
   const isContinued = look.bytes.subarray(0, session.archived.length).equals(session.archived);
   if (isContinued) readAppended(session, archived.length > session.archived.length ? archived : session.archived);
-  else readRewritten(session, archived, look.bytes.length);
+  else readRewritten(session, archived);
   for (const { uuid, occurrence } of session.reading.messages) session.removed.delete(keyOf(uuid, occurrence));
 }
 
@@ -623,15 +630,15 @@ function readAppended(session: Session, archived: Buffer): void {
   if (known.size > 0) throw new Error("a message that had been read was not there when bytes were added");
   session.verdicts = decideInFile(session.reading, session.verdicts);
   session.judgement = judge(session.reading, session.verdicts, session.isExcused);
-  noteFixed(session, before);
+  if (session.beforeRewrite === null) noteFixed(session, before);
   session.compareWith = session.judgement;
 }
 
-function readRewritten(session: Session, archived: Buffer, size: number): void {
+function readRewritten(session: Session, archived: Buffer): void {
   const before = session.reading.messages;
   session.generation += 1;
   session.archived = archived;
-  session.baseline = size;
+  session.baseline = archived.length;
   session.reading = read(archived);
   const after = session.reading.messages;
   for (const message of after) {
@@ -649,7 +656,7 @@ function readRewritten(session: Session, archived: Buffer, size: number): void {
     log(session, "message_removed", uuid, digest, null);
   }
   // Whether damage fell is decided when the verdicts of the new generation are settled, against what was before it.
-  session.compareWith = session.judgement;
+  session.beforeRewrite ??= session.judgement;
   session.verdicts = decideInFile(session.reading, new Map());
 }
 

@@ -1,0 +1,108 @@
+// A projects folder and a store to sync it into. One engine serves a test file; each workbench has a database of its
+// own in it, so that many cases run without opening the engine again (its lock is held until the process ends).
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import type { Surreal } from "surrealdb";
+import { discover } from "../../src/source/discover.ts";
+import { localFiles } from "../../src/source/transcript-file.ts";
+import { openEngine } from "../../src/store/engine.ts";
+import { applyMigrations, readMigrations } from "../../src/store/schema.ts";
+import { SurrealStore } from "../../src/store/surreal-store.ts";
+import type { SyncContext } from "../../src/sync/context.ts";
+import { type PassOptions, type SessionReport, syncPass } from "../../src/sync/sync.ts";
+import type { Snapshot } from "../model/model.ts";
+
+const scratch: string[] = [];
+let engine: Promise<Surreal> | null = null;
+let databases = 0;
+
+/** A new folder below the system's folder for temporary files; all are removed by `removeScratch`. */
+export function scratchFolder(): string {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), "riffd-test-")));
+  scratch.push(folder);
+  return folder;
+}
+
+/** Removes what `scratchFolder` made; for `afterAll`. */
+export function removeScratch(): void {
+  for (const folder of scratch.splice(0)) rmSync(folder, { recursive: true, force: true });
+}
+
+export class Workbench {
+  readonly root = scratchFolder();
+  readonly store: SurrealStore;
+  readonly heads = new Map<string, { chain: number; head: string }>();
+  operator = "test";
+
+  private constructor(store: SurrealStore) {
+    this.store = store;
+  }
+
+  /** An empty projects folder and an empty store with the schema. */
+  static async create(): Promise<Workbench> {
+    engine ??= openEngine(join(scratchFolder(), "store"));
+    const db = await engine;
+    const database = `test${++databases}`;
+    await db.query(`DEFINE DATABASE ${database}`).collect();
+    await db.use({ namespace: "nabi", database });
+    await applyMigrations(db, readMigrations());
+    return new Workbench(new SurrealStore(db, database));
+  }
+
+  get context(): SyncContext {
+    return {
+      store: this.store,
+      heads: { advance: (id, chain, head) => this.heads.set(id, { chain, head }) },
+      host: "host",
+      operator: this.operator,
+      quietMs: 60_000,
+      now: () => new Date(),
+      signal: new AbortController().signal,
+    };
+  }
+
+  /** Makes the projects folder hold exactly the files of a snapshot. */
+  lay(snapshot: Snapshot): void {
+    const wanted = new Set(snapshot.map(({ path }) => path));
+    for (const name of readdirSync(this.root, { recursive: true }) as string[]) {
+      if (name.endsWith(".jsonl") && !wanted.has(name)) rmSync(join(this.root, name));
+    }
+    for (const { path, bytes, quiet } of snapshot) this.write(path, bytes, quiet);
+  }
+
+  /** Writes one file; a quiet one was last written an hour ago. */
+  write(path: string, bytes: Buffer, quiet = true): string {
+    const file = join(this.root, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, bytes);
+    if (quiet) {
+      const hourAgo = Date.now() / 1000 - 3600;
+      utimesSync(file, hourAgo, hourAgo);
+    }
+    return file;
+  }
+
+  /** One pass over everything; the last report of each session, by id. */
+  async sync(options: Partial<PassOptions> = {}): Promise<Map<string, SessionReport>> {
+    const reports = new Map<string, SessionReport>();
+    await syncPass(this.context, localFiles, await discover([this.root]), {
+      force: false,
+      forceSessions: new Set(),
+      only: null,
+      ...options,
+      onReport: (report) => {
+        reports.set(report.sessionId, report);
+        options.onReport?.(report);
+      },
+    });
+    const failed = [...reports.values()].find((report) => report.error !== null);
+    if (failed?.error) throw failed.error;
+    return reports;
+  }
+
+  /** A path below the projects folder. */
+  below(path: string): string {
+    return relative(this.root, path);
+  }
+}
