@@ -9,6 +9,7 @@ import { discover, transcriptAt } from "../source/discover.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import { type OpenStore, openStore } from "../store/open.ts";
 import type { SyncContext } from "../sync/context.ts";
+import { STEP_LIMITS } from "../sync/steps.ts";
 import type { EventType, SessionRow, SessionSummary } from "../sync/store.ts";
 import { type SessionReport, syncPass } from "../sync/sync.ts";
 import { sessionIdOf, type Transcript } from "../sync/transcript.ts";
@@ -67,6 +68,7 @@ export async function syncCommand(
       host: opened.host,
       operator: options.operator,
       quietMs: QUIET_MS,
+      stepLimits: STEP_LIMITS,
       now: () => new Date(),
       signal,
     };

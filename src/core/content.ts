@@ -51,7 +51,7 @@ function partsOf(record: Json): Part[] {
     ["summary", stringOf(record.summary)],
     ["title", stringOf(record.customTitle ?? record.aiTitle)],
     ["prompt", stringOf(record.lastPrompt)],
-    [type === "queue-operation" ? "prompt" : "other", stringOf(content)],
+    [type === "queue-operation" ? "prompt" : "other", resultText(content)],
   ];
 }
 

@@ -88,8 +88,8 @@ function salvage(bytes: Buffer, start: number, to: number, base: number, open: b
     }
     if (pieceStart < 0) pieceStart = i;
     nulOnly = false;
-    const brace = bytes.indexOf(0x7b, i + 1);
-    i = brace < 0 || brace >= end ? end : brace;
+    const brace = bytes.subarray(i + 1, end).indexOf(0x7b); // not beyond the line: the chunk may hold many
+    i = brace < 0 ? end : i + 1 + brace;
   }
   closePiece(end);
   return items;

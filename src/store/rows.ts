@@ -97,7 +97,7 @@ export function placed(
   return { ...columns, id: [sessionId, generation, offset], session_id: sessionId };
 }
 
-const CONTENT_OPTIONS = ["content_hash", "timestamp"];
+const CONTENT_OPTIONS = ["content_parts", "content_hash", "timestamp"];
 
 /** With `generation`, since a removed message's row stands under an older one. */
 export type StoredMessage = MessageRow & { readonly generation: number; readonly removed_at: Date | null };

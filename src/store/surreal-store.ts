@@ -2,7 +2,8 @@
 // Queries are constant text; every value is a parameter.
 import { DateTime, RecordId, type Surreal } from "surrealdb";
 import { RiffError, toError } from "../errors.ts";
-import { DICTIONARY_BYTES, decodeSegment, KEYFRAME_DISTANCE } from "../sync/segment-codec.ts";
+import { DICTIONARY_BYTES, decodeSegment } from "../sync/segment-codec.ts";
+import { STEP_LIMITS } from "../sync/steps.ts";
 import type {
   ChainHead,
   CommitOutcome,
@@ -50,12 +51,10 @@ import { run } from "./transaction.ts";
 
 /** Rows read at a time. */
 const PAGE = 1000;
-/** Segments read at a time; each holds up to SEGMENT_BYTES. */
+/** Segments read at a time; each holds up to 1 MiB. */
 const SEGMENT_PAGE = 16;
-/** The most raw bytes that one segment holds. */
-export const SEGMENT_BYTES = 1024 * 1024;
-/** How far before an offset the decoding of its segment can begin. */
-const DECODE_REACH = SEGMENT_BYTES + KEYFRAME_DISTANCE + SEGMENT_BYTES;
+/** How far before an offset the segment that holds it can begin. */
+const SEGMENT_REACH = STEP_LIMITS.bytes;
 /** Uuids looked up at a time. */
 const LOOKUP_BATCH = 500;
 /** UTF-16 code units of one part of a large content: at most 1 MiB as UTF-8. */
@@ -91,12 +90,21 @@ export class SurrealStore implements Store {
     return row ? sessionFromDb(row) : null;
   }
 
-  async findLastCommit(sessionId: string, generation: number): Promise<CommitRow | null> {
-    const [rows] = await this.#read<[DbRow[]]>(
-      "SELECT * FROM commit:[$s, NONE]..[$s, ..] WHERE generation = $g ORDER BY n DESC LIMIT 1",
-      { s: sessionId, g: generation },
-    );
-    return rows[0] === undefined ? null : commitFromDb(rows[0]);
+  async findSessions(ids: readonly string[]): Promise<{ session: SessionRow; source: SourceRow | null }[]> {
+    const found: { session: SessionRow; source: SourceRow | null }[] = [];
+    for (let i = 0; i < ids.length; i += LOOKUP_BATCH) {
+      const [sessions, sources] = await this.#read<[unknown, (DbRow | undefined)[], (DbRow | undefined)[]]>(
+        `LET $rows = $ids.map(|$id| (SELECT * FROM ONLY $id));
+         RETURN $rows;
+         RETURN $rows.map(|$row| IF $row IS NONE OR $row IS NULL { NONE } ELSE { (SELECT * FROM ONLY $row.source) });`,
+        { ids: ids.slice(i, i + LOOKUP_BATCH).map(sessionRecord) },
+      ).then(([, rows, files]) => [rows, files] as const);
+      sessions.forEach((row, at) => {
+        const source = sources[at];
+        if (row) found.push({ session: sessionFromDb(row), source: source ? sourceFromDb(source) : null });
+      });
+    }
+    return found;
   }
 
   async sessionIds(): Promise<string[]> {
@@ -120,12 +128,13 @@ export class SurrealStore implements Store {
   async findMessages(uuids: readonly string[]): Promise<FoundMessage[]> {
     const found: FoundMessage[] = [];
     for (let i = 0; i < uuids.length; i += LOOKUP_BATCH) {
-      const [rows] = await this.#read<[DbRow[]]>(
-        `SELECT id, message_uuid, occurrence, root_offset FROM message
-           WHERE message_uuid IN $uuids AND removed_at IS NONE`,
+      // One indexed look-up for each: from 33 values on, `IN` reads the whole table (engine 3.0.2).
+      const [pages] = await this.#read<[DbRow[][]]>(
+        `RETURN $uuids.map(|$uuid| (SELECT id, message_uuid, occurrence, root_offset FROM message
+           WHERE message_uuid = $uuid AND removed_at IS NONE))`,
         { uuids: uuids.slice(i, i + LOOKUP_BATCH) },
       );
-      found.push(...rows.map(foundFromDb));
+      found.push(...pages.flat().map(foundFromDb));
     }
     const visible = await this.#visibleGenerations(found.map((row) => row.session_id));
     return found.filter((row) => visible.get(row.session_id) === row.generation);
@@ -152,6 +161,13 @@ export class SurrealStore implements Store {
     return ids.map((id) => Number((id.id as unknown as unknown[])[2]));
   }
 
+  async findPiece(sessionId: string, generation: number, offset: number): Promise<QuarantineRow | null> {
+    const [row] = await this.#read<[DbRow | undefined]>("SELECT * FROM ONLY $id", {
+      id: new RecordId("quarantine", [sessionId, generation, offset]),
+    });
+    return row ? quarantineFromDb(row) : null;
+  }
+
   async unresolvedOf(sessionId: string): Promise<UnresolvedRow[]> {
     const [rows] = await this.#read<[DbRow[]]>("SELECT * FROM unresolved WHERE session_id = $s", { s: sessionId });
     return rows.map(unresolvedFromDb).sort((a, b) => a.generation - b.generation || a.offset - b.offset);
@@ -170,11 +186,12 @@ export class SurrealStore implements Store {
     return rows.map(unresolvedFromDb);
   }
 
-  async sessionsToSettle(): Promise<SessionRow[]> {
-    const [rows] = await this.#read<[DbRow[]]>(
-      "SELECT * FROM session WHERE damage_before IS NOT NONE OR (kind = 'agent' AND unresolved_count > 0)",
+  async sessionsToSettle(): Promise<string[]> {
+    const [ids] = await this.#read<[string[]]>(
+      `SELECT VALUE session_id FROM session
+         WHERE damage_before IS NOT NONE OR (kind = 'agent' AND unresolved_count > 0)`,
     );
-    return rows.map(sessionFromDb);
+    return ids;
   }
 
   async removedMessages(sessionId: string): Promise<RemovedMessage[]> {
@@ -255,7 +272,7 @@ export class SurrealStore implements Store {
     if (from === 0) return 0;
     const [rows] = await this.#read<[DbRow[]]>(
       `SELECT id, length, keyframe FROM source_segment:[$s, $g, $low]..=[$s, $g, $from]`,
-      { s: sessionId, g: generation, low: Math.max(0, from - DECODE_REACH), from },
+      { s: sessionId, g: generation, low: Math.max(0, from - SEGMENT_REACH), from },
     );
     const holder = rows.at(-1);
     return holder === undefined ? 0 : Number(holder.keyframe);

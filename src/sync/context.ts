@@ -1,4 +1,5 @@
 // What every part of the sync is given: the store, this machine, who asked, and the time.
+import type { StepLimits } from "./steps.ts";
 import type { Store } from "./store.ts";
 
 /** Remembers the heads of chains outside the store. */
@@ -16,6 +17,7 @@ export interface SyncContext {
   readonly operator: string;
   /** A file is quiet when it was last written at least this long ago. */
   readonly quietMs: number;
+  readonly stepLimits: StepLimits;
   now(): Date;
   /** Aborted: begin nothing new. */
   readonly signal: AbortSignal;

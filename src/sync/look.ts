@@ -14,6 +14,7 @@ import type { Entry, ReadStep } from "./steps.ts";
 import {
   type CommitKind,
   type CommitRow,
+  type ContentColumns,
   type EventRow,
   MAX_CONTENT_CHARS,
   MAX_LISTED_FAULTS,
@@ -221,7 +222,8 @@ export async function writeLook(
         keyframe,
         archived: step.from + step.raw.length,
         parsed: step.parsedTo,
-        provisional: step.provisional,
+        // A step within the line of a provisional piece leaves it as it is.
+        provisional: step.provisional || (source.provisional && step.entries.length === 0),
         fingerprint: segments.reduce(
           (fingerprint, { hash }) => extendFingerprint(fingerprint, hash),
           source.fingerprint,
@@ -349,12 +351,17 @@ function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRow
 }
 
 /** The content as columns; what is too long for a row goes into `large`. */
-export function contentColumns(content: Content, large: { hash: string; text: string }[]) {
+export function contentColumns(content: Content, large: { hash: string; text: string }[]): ContentColumns {
   const { text, parts } = content;
-  if (text.length <= MAX_CONTENT_CHARS) return { content: text, content_parts: parts, content_hash: null };
+  const kind = parts[0]?.kind ?? "none";
+  const mixed = parts.some((part) => part.kind !== kind);
+  const what: Pick<ContentColumns, "content_kind" | "content_parts"> = mixed
+    ? { content_kind: "mixed", content_parts: parts }
+    : { content_kind: kind, content_parts: null };
+  if (text.length <= MAX_CONTENT_CHARS) return { content: text, ...what, content_hash: null };
   const hash = sha256Hex(text);
   large.push({ hash, text });
-  return { content: "", content_parts: parts, content_hash: hash };
+  return { content: "", ...what, content_hash: hash };
 }
 
 async function encodeStep(

@@ -14,8 +14,9 @@ export interface ReadUpTo {
 }
 
 export function readUpTo(source: SourceRow): ReadUpTo {
-  // With a provisional piece, what stands before it on its line was taken, and so was the piece.
-  return { generation: source.generation, end: source.provisional ? source.archived : source.parsed };
+  // A provisional piece is read from the bytes as well, unless a look that was interrupted has archived more of its line.
+  const { generation, provisional, complete, archived, parsed } = source;
+  return { generation, end: provisional && complete ? archived : parsed };
 }
 
 /** Reads the archived entries of a generation in byte order, in batches. */
@@ -57,6 +58,13 @@ export async function reload(store: Store, source: SourceRow, session: SessionRo
       totals.add(entry);
       if (entry.kind === "message") tracker.add(entry);
       else if (entry.kind === "piece") tracker.addPiece(entry);
+    }
+  }
+  if (source.provisional && !source.complete) {
+    const piece = await store.findPiece(source.session_id, source.generation, source.parsed);
+    if (piece !== null) {
+      totals.add({ kind: "piece", ...piece });
+      tracker.addPiece({ kind: "piece", ...piece });
     }
   }
   if (session?.generation === source.generation) {

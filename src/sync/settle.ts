@@ -42,10 +42,13 @@ export async function* settle(
     if (list === undefined) bySession.set(row.session_id, [row]);
     else list.push(row);
   }
-  const toSettle = await store.sessionsToSettle();
-  const ids = new Set([...bySession.keys(), ...toSettle.map((session) => session.session_id)]);
-  for (const id of [...ids].sort()) {
-    const settled = await settleSession(context, id, bySession.get(id) ?? [], found, projectIsRead);
+  const ids = new Set([...bySession.keys(), ...scope.sessions]);
+  if (scope.newcomers === null) for (const id of await store.sessionsToSettle()) ids.add(id);
+  for (const { session, source } of await store.findSessions([...ids].sort())) {
+    // A generation in the making is settled when it is turned to.
+    if (source === null || !source.complete || source.generation !== session.generation) continue;
+    const waiting = bySession.get(session.session_id) ?? [];
+    const settled = await settleSession(context, { session, source, waiting }, found, projectIsRead);
     if (settled !== null) yield settled;
   }
 }
@@ -67,23 +70,23 @@ async function foundByUuid(store: Store, rows: readonly UnresolvedRow[]): Promis
   return found;
 }
 
+interface Case {
+  readonly session: SessionRow;
+  readonly source: SourceRow;
+  /** Its unresolved parents. */
+  readonly waiting: readonly UnresolvedRow[];
+}
+
 async function settleSession(
   context: SyncContext,
-  sessionId: string,
-  rows: readonly UnresolvedRow[],
+  { session, source, waiting }: Case,
   found: ReadonlyMap<string, readonly FoundMessage[]>,
   projectIsRead: (project: string) => boolean,
 ): Promise<Settled | null> {
   const { store } = context;
-  const session = await store.findSession(sessionId);
-  if (session === null) return null;
-  const source = await store.findSource(session.source);
-  // A generation in the making is settled when it is turned to.
-  if (source === null || !source.complete || source.generation !== session.generation) return null;
-
   const decided = source.settled && projectIsRead(source.project);
   const spared = await isSpared(store, session);
-  const changes = rows
+  const changes = waiting
     .filter((row) => row.generation === session.generation)
     .map((row) => ({ row, verdict: verdictOf(row, session, found.get(row.parent_uuid) ?? [], decided) }))
     .filter(({ row, verdict }) => verdict.state !== row.state || verdict.foundIn !== row.found_in);

@@ -27,10 +27,16 @@ export interface ByteReader {
   read(from: number, to: number): Promise<Buffer>;
 }
 
-/** A step holds at most this many bytes … */
-export const STEP_BYTES = 1024 * 1024;
-/** … and ends with the line that brings it to this many rows: the engine is fastest near it. */
-export const STEP_ROWS = 500;
+/** How much goes into one step, and so into one commit. */
+export interface StepLimits {
+  /** Bytes, at most; also the most that one segment holds. */
+  readonly bytes: number;
+  /** A step ends with the line that brings it to this many rows. */
+  readonly rows: number;
+}
+
+/** The engine is fastest near 500 rows; a segment of 1 MiB compresses well and is read back at once. */
+export const STEP_LIMITS: StepLimits = { bytes: 1024 * 1024, rows: 500 };
 
 export interface StepPlan {
   /** Where reading goes on, and what was archived before. */
@@ -42,13 +48,15 @@ export interface StepPlan {
   readonly quiet: boolean;
   /** Segments of the generation before that hold the file's first bytes, from offset 0 on without a gap. */
   readonly shared: readonly SegmentRow[];
+  readonly limits: StepLimits;
 }
 
 /** Yields at least one step; an empty one when there are no new bytes. */
 export async function* readSteps(file: ByteReader, plan: StepPlan): AsyncGenerator<ReadStep> {
+  const { limits } = plan;
   const splitter = new LineSplitter(plan.parsed);
   for (let at = plan.parsed; at < plan.archived; ) {
-    const chunk = await file.read(at, Math.min(at + STEP_BYTES, plan.archived));
+    const chunk = await file.read(at, Math.min(at + limits.bytes, plan.archived));
     if (chunk.length === 0) break;
     splitter.take(chunk, 0); // the beginning of a line that was archived before its end came
     at += chunk.length;
@@ -59,10 +67,10 @@ export async function* readSteps(file: ByteReader, plan: StepPlan): AsyncGenerat
   let parsedFrom = plan.parsed;
   let left: Buffer = Buffer.alloc(0);
   for (;;) {
-    const sharedNow = sharedSegments(shared, position);
+    const sharedNow = sharedSegments(shared, position + limits.bytes);
     shared = shared.slice(sharedNow.length);
     const isShared = sharedNow.length > 0;
-    const wanted = isShared ? endOf(sharedNow.at(-1)!) : Math.min(position + STEP_BYTES, limit);
+    const wanted = isShared ? endOf(sharedNow.at(-1)!) : Math.min(position + limits.bytes, limit);
     let block = left;
     if (position + left.length < wanted) {
       const more = await file.read(position + left.length, wanted);
@@ -71,7 +79,7 @@ export async function* readSteps(file: ByteReader, plan: StepPlan): AsyncGenerat
     }
     const entries: Entry[] = [];
     let at = 0;
-    while (at < block.length && (isShared || entries.length < STEP_ROWS)) {
+    while (at < block.length && (isShared || entries.length < limits.rows)) {
       const taken = splitter.take(block, at);
       if (taken === null) {
         at = block.length;
@@ -110,10 +118,10 @@ export function readEntries(line: Line, open: boolean, entries: Entry[]): void {
   }
 }
 
-/** The next whole segments from `position` on that fit into one step; at least one, if any. */
-function sharedSegments(shared: readonly SegmentRow[], position: number): SegmentRow[] {
+/** The next whole segments up to `end`; at least one, if any. */
+function sharedSegments(shared: readonly SegmentRow[], end: number): SegmentRow[] {
   let count = 0;
-  while (count < shared.length && (count === 0 || endOf(shared[count]!) <= position + STEP_BYTES)) count++;
+  while (count < shared.length && (count === 0 || endOf(shared[count]!) <= end)) count++;
   return shared.slice(0, count);
 }
 

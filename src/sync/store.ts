@@ -26,6 +26,8 @@ export interface SourceRow {
   readonly provisional: boolean;
   /** Size at the generation's first look: what lies below is import, what comes after is change. */
   readonly baseline: number;
+  /** While a new generation is being read: how far the one that readers see was read. */
+  readonly visible_end: number;
   /** Chain over the hashes of the archived segments. */
   readonly fingerprint: string;
   readonly head_length: number;
@@ -96,9 +98,12 @@ export type SourceKey = readonly [host: string, path: string];
 /** Faults beyond this many are counted, not listed. */
 export const MAX_LISTED_FAULTS = 1000;
 
-interface ContentColumns {
+export interface ContentColumns {
   readonly content: string;
-  readonly content_parts: readonly { readonly kind: ContentKind; readonly length: number }[];
+  /** What the text is; `mixed` where `content_parts` tell, `none` where there is no text. */
+  readonly content_kind: ContentKind | "mixed" | "none";
+  /** The parts of a mixed content, one newline between them; lengths in code points. */
+  readonly content_parts: readonly { readonly kind: ContentKind; readonly length: number }[] | null;
   /** SHA-256 of a content over MAX_CONTENT_CHARS, which stands in `content_part`; then `content` is empty. */
   readonly content_hash: string | null;
 }
@@ -308,8 +313,8 @@ export interface Store {
   sources(host: string): Promise<SourceRow[]>;
   findSource(key: SourceKey): Promise<SourceRow | null>;
   findSession(sessionId: string): Promise<SessionRow | null>;
-  /** The last commit that read bytes of a generation or turned to it. */
-  findLastCommit(sessionId: string, generation: number): Promise<CommitRow | null>;
+  /** Those of the sessions that there are, with the checkpoints of their files. */
+  findSessions(ids: readonly string[]): Promise<{ session: SessionRow; source: SourceRow | null }[]>;
   /** Ids of all sessions, in order. */
   sessionIds(): Promise<string[]>;
   chainHeads(): Promise<ChainHead[]>;
@@ -320,11 +325,12 @@ export interface Store {
   findMessages(uuids: readonly string[]): Promise<FoundMessage[]>;
   /** Offsets of the messages of a generation whose own score is above 0. */
   scoredOffsets(sessionId: string, generation: number): Promise<number[]>;
+  findPiece(sessionId: string, generation: number, offset: number): Promise<QuarantineRow | null>;
   unresolvedOf(sessionId: string): Promise<UnresolvedRow[]>;
   unresolvedWaitingFor(uuids: readonly string[]): Promise<UnresolvedRow[]>;
   allUnresolved(): Promise<UnresolvedRow[]>;
-  /** Service agents, and sessions whose damage is to be compared after their verdicts. */
-  sessionsToSettle(): Promise<SessionRow[]>;
+  /** Agents with unresolved parents, and sessions whose damage is to be compared after their verdicts. */
+  sessionsToSettle(): Promise<string[]>;
   /** The rows of messages that vanished. Reads the whole session. */
   removedMessages(sessionId: string): Promise<RemovedMessage[]>;
 

@@ -7,7 +7,7 @@ import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./ch
 import type { SyncContext } from "./context.ts";
 import type { FileFacts, Files, OpenTranscript } from "./files.ts";
 import { LostRace, SessionLog, versionKey, writeLook } from "./look.ts";
-import { reload } from "./reload.ts";
+import { readUpTo, reload } from "./reload.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
 import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
 import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceRow } from "./store.ts";
@@ -235,7 +235,14 @@ async function append(look: Look, source: SourceRow, before: Buffer, verified: b
     await turn(look, done, totals, tracker);
     return "rewritten";
   }
-  const plan: StepPlan = { parsed: source.parsed, archived: source.archived, limit, quiet, shared: [] };
+  const plan: StepPlan = {
+    parsed: source.parsed,
+    archived: source.archived,
+    limit,
+    quiet,
+    shared: [],
+    limits: context.stepLimits,
+  };
   const steps = readSteps(file, plan);
   const first = await steps.next();
   if (first.done) throw new Error("a look has at least one step");
@@ -268,6 +275,7 @@ async function rewrite(look: Look, source: SourceRow, shared: readonly SegmentRo
     ...withFacts(source, look.facts),
     generation: source.generation + 1,
     baseline: limit,
+    visible_end: building ? source.visible_end : readUpTo(source).end,
     ...NOTHING_READ,
     prior_incomplete: building ? source.prior_incomplete : !source.complete,
   };
@@ -301,7 +309,8 @@ async function write(
 ): Promise<SourceRow> {
   const { context, log, file, quiet } = look;
   const limit = await archiveLimit(look, source.archived);
-  const steps = readSteps(file, { parsed: source.parsed, archived: source.archived, limit, quiet, shared });
+  const { parsed, archived } = source;
+  const steps = readSteps(file, { parsed, archived, limit, quiet, shared, limits: context.stepLimits });
   const plan = { kind, source: withFacts(source, look.facts), quiet, before, totals, tracker, verified };
   return writeLook(context, log, { ...plan, removed: new Map() }, noting(look, steps));
 }
@@ -367,6 +376,7 @@ function newSource(context: SyncContext, target: Target, facts: FileFacts): Sour
     ...NOTHING_READ,
     generation: 1,
     baseline: facts.size,
+    visible_end: 0,
     prior_incomplete: false,
     superseded: false,
     verdicts_due: true,

@@ -36,8 +36,7 @@ export async function turnGeneration(
 ): Promise<SourceRow> {
   const { store } = context;
   const before = log.session;
-  const last = await store.findLastCommit(before.session_id, before.generation);
-  const old = { generation: before.generation, end: last === null ? 0 : last.settled ? last.to : last.parsed_to };
+  const old = { generation: before.generation, end: building.visible_end };
   const { events, removed, present } = await compareGenerations(store, before.session_id, old, readUpTo(building));
   const gone = before.removed_count === 0 ? [] : await store.removedMessages(before.session_id);
   const restored = gone.filter((row) => present.has(versionKey(row.message_uuid, row.occurrence)));

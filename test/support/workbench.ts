@@ -10,6 +10,8 @@ import { openEngine } from "../../src/store/engine.ts";
 import { applyMigrations, readMigrations } from "../../src/store/schema.ts";
 import { SurrealStore } from "../../src/store/surreal-store.ts";
 import type { SyncContext } from "../../src/sync/context.ts";
+import { STEP_LIMITS, type StepLimits } from "../../src/sync/steps.ts";
+import type { Store } from "../../src/sync/store.ts";
 import { type PassOptions, type SessionReport, syncPass } from "../../src/sync/sync.ts";
 import type { Snapshot } from "../model/model.ts";
 
@@ -34,6 +36,9 @@ export class Workbench {
   readonly store: SurrealStore;
   readonly heads = new Map<string, { chain: number; head: string }>();
   operator = "test";
+  stepLimits: StepLimits = STEP_LIMITS;
+  /** Wraps the store that a pass is given, to make it fail. */
+  faults: (store: SurrealStore) => Store = (store) => store;
 
   private constructor(store: SurrealStore) {
     this.store = store;
@@ -52,11 +57,12 @@ export class Workbench {
 
   get context(): SyncContext {
     return {
-      store: this.store,
+      store: this.faults(this.store),
       heads: { advance: (id, chain, head) => this.heads.set(id, { chain, head }) },
       host: "host",
       operator: this.operator,
       quietMs: 60_000,
+      stepLimits: this.stepLimits,
       now: () => new Date(),
       signal: new AbortController().signal,
     };
