@@ -161,13 +161,6 @@ export class SurrealStore implements Store {
     return ids.map((id) => Number((id.id as unknown as unknown[])[2]));
   }
 
-  async findPiece(sessionId: string, generation: number, offset: number): Promise<QuarantineRow | null> {
-    const [row] = await this.#read<[DbRow | undefined]>("SELECT * FROM ONLY $id", {
-      id: new RecordId("quarantine", [sessionId, generation, offset]),
-    });
-    return row ? quarantineFromDb(row) : null;
-  }
-
   async unresolvedOf(sessionId: string): Promise<UnresolvedRow[]> {
     const [rows] = await this.#read<[DbRow[]]>("SELECT * FROM unresolved WHERE session_id = $s", { s: sessionId });
     return rows.map(unresolvedFromDb).sort((a, b) => a.generation - b.generation || a.offset - b.offset);
@@ -235,6 +228,15 @@ export class SurrealStore implements Store {
 
   events(sessionId: string): AsyncIterable<EventRow[]> {
     return this.#numbered("repair_event", sessionId, eventFromDb, (row) => row.n);
+  }
+
+  /** The generations of a session, in order, and how many bytes of each are archived. */
+  async generations(sessionId: string): Promise<{ generation: number; archived: number }[]> {
+    const [rows] = await this.#read<[{ generation: number; archived: number }[]]>(
+      "SELECT generation, math::max(to) AS archived FROM commit:[$s, NONE]..[$s, ..] GROUP BY generation",
+      { s: sessionId },
+    );
+    return rows.sort((a, b) => a.generation - b.generation);
   }
 
   async *segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]> {

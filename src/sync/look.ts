@@ -100,6 +100,7 @@ export class SessionLog {
       segment_sha256: change.segmentSha256 ?? "",
       parsed_from: change.parsedFrom ?? place.parsed,
       parsed_to: place.parsed,
+      read_to: place.read_to,
       settled: place.settled,
       rows: change.rows ?? 0,
       rows_sha256: change.rowsSha256 ?? "",
@@ -222,8 +223,7 @@ export async function writeLook(
         keyframe,
         archived: step.from + step.raw.length,
         parsed: step.parsedTo,
-        // A step within the line of a provisional piece leaves it as it is.
-        provisional: step.provisional || (source.provisional && step.entries.length === 0),
+        ...tailAfter(step, source),
         fingerprint: segments.reduce(
           (fingerprint, { hash }) => extendFingerprint(fingerprint, hash),
           source.fingerprint,
@@ -252,6 +252,13 @@ export async function writeLook(
     await inFlight;
   }
   return source;
+}
+
+/** A provisional piece, and how far the bytes go that tell it. A step within its line leaves it as it is. */
+function tailAfter(step: ReadStep, source: SourceRow): Pick<SourceRow, "provisional" | "read_to"> {
+  if (step.provisional) return { provisional: true, read_to: step.from + step.raw.length };
+  if (source.provisional && step.entries.length === 0) return { provisional: true, read_to: source.read_to };
+  return { provisional: false, read_to: step.parsedTo };
 }
 
 /** Told by the sync when it was asked to stop; what was committed is complete in itself. */

@@ -6,17 +6,10 @@ import type { SessionRow, SourceRow, Store } from "./store.ts";
 import { Totals } from "./totals.ts";
 import { GraphTracker } from "./tracker.ts";
 
-/** The part of a generation whose entries were taken. */
+/** The part of a generation whose entries were taken: its bytes before `end`, as those of a quiet file. */
 export interface ReadUpTo {
   readonly generation: number;
-  /** An unfinished last line before it counts as the end of a quiet file. */
   readonly end: number;
-}
-
-export function readUpTo(source: SourceRow): ReadUpTo {
-  // A provisional piece is read from the bytes as well, unless a look that was interrupted has archived more of its line.
-  const { generation, provisional, complete, archived, parsed } = source;
-  return { generation, end: provisional && complete ? archived : parsed };
 }
 
 /** Reads the archived entries of a generation in byte order, in batches. */
@@ -53,18 +46,14 @@ export interface Reloaded {
 export async function reload(store: Store, source: SourceRow, session: SessionRow | null): Promise<Reloaded> {
   const totals = new Totals();
   const tracker = new GraphTracker(source.session_id, source.generation);
-  for await (const entries of archivedEntries(store, source.session_id, readUpTo(source))) {
+  for await (const entries of archivedEntries(store, source.session_id, {
+    generation: source.generation,
+    end: source.read_to,
+  })) {
     for (const entry of entries) {
       totals.add(entry);
       if (entry.kind === "message") tracker.add(entry);
       else if (entry.kind === "piece") tracker.addPiece(entry);
-    }
-  }
-  if (source.provisional && !source.complete) {
-    const piece = await store.findPiece(source.session_id, source.generation, source.parsed);
-    if (piece !== null) {
-      totals.add({ kind: "piece", ...piece });
-      tracker.addPiece({ kind: "piece", ...piece });
     }
   }
   if (session?.generation === source.generation) {

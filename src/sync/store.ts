@@ -24,9 +24,11 @@ export interface SourceRow {
   readonly parsed: number;
   /** A quarantined piece stands at `parsed` that may yet be completed. */
   readonly provisional: boolean;
+  /** The bytes before it, read as those of a quiet file, give exactly the entries that were taken. */
+  readonly read_to: number;
   /** Size at the generation's first look: what lies below is import, what comes after is change. */
   readonly baseline: number;
-  /** While a new generation is being read: how far the one that readers see was read. */
+  /** While a new generation is being read: `read_to` of the one that readers see. */
   readonly visible_end: number;
   /** Chain over the hashes of the archived segments. */
   readonly fingerprint: string;
@@ -214,6 +216,8 @@ export interface CommitRow {
   readonly segment_sha256: string;
   readonly parsed_from: number;
   readonly parsed_to: number;
+  /** As the checkpoint's: reading the bytes before it again gives the state after this commit. */
+  readonly read_to: number;
   readonly settled: boolean;
   readonly rows: number;
   readonly rows_sha256: string;
@@ -325,7 +329,6 @@ export interface Store {
   findMessages(uuids: readonly string[]): Promise<FoundMessage[]>;
   /** Offsets of the messages of a generation whose own score is above 0. */
   scoredOffsets(sessionId: string, generation: number): Promise<number[]>;
-  findPiece(sessionId: string, generation: number, offset: number): Promise<QuarantineRow | null>;
   unresolvedOf(sessionId: string): Promise<UnresolvedRow[]>;
   unresolvedWaitingFor(uuids: readonly string[]): Promise<UnresolvedRow[]>;
   allUnresolved(): Promise<UnresolvedRow[]>;

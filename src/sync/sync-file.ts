@@ -7,7 +7,7 @@ import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./ch
 import type { SyncContext } from "./context.ts";
 import type { FileFacts, Files, OpenTranscript } from "./files.ts";
 import { LostRace, SessionLog, versionKey, writeLook } from "./look.ts";
-import { readUpTo, reload } from "./reload.ts";
+import { reload } from "./reload.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
 import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
 import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceRow } from "./store.ts";
@@ -275,7 +275,7 @@ async function rewrite(look: Look, source: SourceRow, shared: readonly SegmentRo
     ...withFacts(source, look.facts),
     generation: source.generation + 1,
     baseline: limit,
-    visible_end: building ? source.visible_end : readUpTo(source).end,
+    visible_end: building ? source.visible_end : source.read_to,
     ...NOTHING_READ,
     prior_incomplete: building ? source.prior_incomplete : !source.complete,
   };
@@ -354,6 +354,7 @@ const NOTHING_READ = {
   archived: 0,
   parsed: 0,
   provisional: false,
+  read_to: 0,
   fingerprint: EMPTY_HASH,
   head_length: 0,
   head_hash: EMPTY_HASH,

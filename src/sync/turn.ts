@@ -4,7 +4,7 @@ import { canonicalJson } from "../core/canonical.ts";
 import { xxh64Hex } from "../core/hash.ts";
 import type { SyncContext } from "./context.ts";
 import { damageOf, type NewEvent, type SessionLog, versionKey, withFindingsOf } from "./look.ts";
-import { archivedEntries, type ReadUpTo, readUpTo } from "./reload.ts";
+import { archivedEntries, type ReadUpTo } from "./reload.ts";
 import type { ByteRange, SourceRow, Store } from "./store.ts";
 import type { Totals } from "./totals.ts";
 import type { Tracker } from "./tracker.ts";
@@ -37,7 +37,10 @@ export async function turnGeneration(
   const { store } = context;
   const before = log.session;
   const old = { generation: before.generation, end: building.visible_end };
-  const { events, removed, present } = await compareGenerations(store, before.session_id, old, readUpTo(building));
+  const { events, removed, present } = await compareGenerations(store, before.session_id, old, {
+    generation: building.generation,
+    end: building.read_to,
+  });
   const gone = before.removed_count === 0 ? [] : await store.removedMessages(before.session_id);
   const restored = gone.filter((row) => present.has(versionKey(row.message_uuid, row.occurrence)));
   const findings = tracker.findings(before.spared);

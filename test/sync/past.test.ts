@@ -56,7 +56,7 @@ async function stateAt(bench: Workbench, sessionId: string, at: Date) {
   if (last === undefined) return null;
   const generation = last.visible_generation;
   const read = commits.findLast((commit) => commit.generation === generation)!;
-  const upTo = { generation, end: read.settled ? read.to : read.parsed_to };
+  const upTo = { generation, end: read.read_to };
   const state = {
     session_id: sessionId,
     messages: [] as object[],
