@@ -1,7 +1,9 @@
 // riffd sync: brings the store up to date with transcripts, once.
 
 import { realpathSync } from "node:fs";
-import { dirname } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Presets, SingleBar } from "cli-progress";
 import { resolvePaths, resolveProjects } from "../config/paths.ts";
 import { EXIT_CODES, RiffError } from "../errors.ts";
@@ -53,7 +55,7 @@ export async function syncCommand(
     if (options.json) output.line(JSON.stringify(summaryLine([], 0, started)));
     output.note(`There are no transcripts in ${roots.join(", ")}.`);
     output.note("Claude Code writes them there. To see riffd at work on a sample, run:");
-    output.note("  npx . sync --all --projects examples/projects");
+    output.note(`  ${sampleCommand()}`);
     return 0;
   }
   for (const problem of scan.problems) if (problem !== fatal) output.note(formatError(problem));
@@ -95,6 +97,7 @@ export async function syncCommand(
     } finally {
       progress?.stop();
     }
+    await adoptHeads(opened, results);
     const summaries = new Map((await opened.store.summaries()).map((row) => [row.session_id, row]));
     if (options.json) printJson(results, summaries, started, output);
     else printReport(results, summaries, opened, started, output);
@@ -103,6 +106,31 @@ export async function syncCommand(
       : 0;
   } finally {
     await opened.close();
+  }
+}
+
+/** Reads the sample that comes with riffd into a store of its own. */
+function sampleCommand(): string {
+  const home = fileURLToPath(new URL("../../", import.meta.url));
+  const sample = relative(process.cwd(), join(home, "examples", "projects"));
+  const program = relative(process.cwd(), home) === "" ? "npx ." : "riffd";
+  return `RIFFD_STATE_DIR=${join(tmpdir(), "riffd-sample")} ${program} sync --all --projects ${sample}`;
+}
+
+/**
+ * Where a store that was rolled back has been brought up to date from the files, its chains are what this machine knows
+ * from now on. A chain that is as long as it was but another one was not rolled back: that stays told.
+ */
+async function adoptHeads({ store, heads, setbacks }: OpenStore, results: Results): Promise<void> {
+  const read = new Set(results.all.filter(({ session }) => session !== null).map(({ sessionId }) => sessionId));
+  const healed = setbacks.filter(
+    ({ sessionId, expected, found }) => found !== null && found.chain < expected.chain && read.has(sessionId),
+  );
+  if (healed.length === 0) return;
+  const chains = new Map((await store.chainHeads()).map((row) => [row.session_id, row]));
+  for (const { sessionId } of healed) {
+    const now = chains.get(sessionId);
+    if (now !== undefined && now.head !== heads.find(sessionId)?.head) heads.advance(sessionId, now.chain, now.head);
   }
 }
 

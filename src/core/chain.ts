@@ -15,7 +15,28 @@ export function commitHash(commit: Readonly<Record<string, unknown>> & { readonl
 
 /** SHA-256 over events in order; over nothing it is the empty text. */
 export function eventsDigest(events: readonly object[]): string {
-  return events.length === 0 ? "" : sha256Hex(events.map(hashedText).join("\n"));
+  const digest = new EventsDigest();
+  for (const event of events) digest.add(event);
+  return digest.finish();
+}
+
+/** The same, event by event. */
+export class EventsDigest {
+  readonly #hash: Hash = createHash("sha256");
+  #count = 0;
+
+  get count(): number {
+    return this.#count;
+  }
+
+  add(event: object): void {
+    this.#hash.update(`${this.#count++ === 0 ? "" : "\n"}${hashedText(event)}`);
+  }
+
+  /** 64 hex digits; the empty text where nothing was added. Call it once. */
+  finish(): string {
+    return this.#count === 0 ? "" : this.#hash.digest("hex");
+  }
 }
 
 /** The digest of the rows that a commit wrote, built row by row: kind, place and xxh64 of each value in byte order. */

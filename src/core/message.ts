@@ -20,8 +20,6 @@ export interface Message {
   /** A user or assistant record: what counts when something is cut off. */
   readonly conversation: boolean;
   readonly claims: Claims;
-  /** The whole value, for what no field above holds. */
-  readonly json: Readonly<Record<string, unknown>>;
 }
 
 /** A record without uuid: summaries, titles, snapshots, queue operations, and what later versions will write. */
@@ -47,31 +45,36 @@ export interface Claims {
 export function readRecord(value: Value, bytes: Uint8Array): Message | SideRecord {
   const { json, offset, length } = value;
   const type = text(json.type) ?? "unknown";
-  const shared = {
-    offset,
-    length,
-    digest: xxh64Hex(bytes),
-    type,
-    timestamp: timestamp(json.timestamp),
-    content: contentOf(json),
-    claims: {
-      sessionId: text(json.sessionId),
-      cwd: text(json.cwd),
-      title: text(json.customTitle) ?? text(json.aiTitle) ?? (type === "summary" ? text(json.summary) : null),
-    },
-  };
+  const digest = xxh64Hex(bytes);
+  const content = contentOf(json);
+  const claims = claimsOf(json, type);
   const uuid = text(json.uuid);
-  if (uuid === null) return { kind: "record", ...shared };
+  if (uuid === null) {
+    return { kind: "record", offset, length, digest, type, timestamp: timestamp(json.timestamp), content, claims };
+  }
   const message = typeof json.message === "object" && json.message !== null ? json.message : {};
   return {
     kind: "message",
-    ...shared,
+    offset,
+    length,
+    digest,
+    type,
+    timestamp: timestamp(json.timestamp),
+    content,
+    claims,
     uuid,
     parent: text(json.parentUuid),
     subtype: text(json.subtype),
     role: "role" in message ? text(message.role) : null,
     conversation: type === "user" || type === "assistant",
-    json,
+  };
+}
+
+function claimsOf(json: Value["json"], type: string): Claims {
+  return {
+    sessionId: text(json.sessionId),
+    cwd: text(json.cwd),
+    title: text(json.customTitle) ?? text(json.aiTitle) ?? (type === "summary" ? text(json.summary) : null),
   };
 }
 

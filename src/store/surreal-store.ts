@@ -31,6 +31,7 @@ import {
   eventToDb,
   foundFromDb,
   messageFromDb,
+  messagesToDb,
   placed,
   quarantineFromDb,
   recordFromDb,
@@ -478,16 +479,13 @@ function transactionOf(step: Step): { text: string; parameters: Record<string, u
        UPSERT $file CONTENT $checkpoint RETURN NONE;`,
     );
   }
-  const insert = (table: keyof typeof INSERTS, rows: readonly Record<string, unknown>[]) => {
+  const insert = (table: keyof typeof INSERTS, rows: readonly object[]) => {
     if (rows.length === 0) return;
     parameters[table] = rows;
     parts.push(INSERTS[table]);
   };
   const { generation } = commit;
-  insert(
-    "message",
-    step.messages.map((row) => placed(row, id, generation)),
-  );
+  insert("message", messagesToDb(step.messages, id, generation));
   insert(
     "record",
     step.records.map((row) => placed(row, id, generation)),

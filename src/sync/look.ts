@@ -77,7 +77,7 @@ export class SessionLog {
    */
   prepare(change: Change): Step {
     const { session: before, source: expectedSource } = { session: this.#session, source: this.#source };
-    const time = this.#context.now();
+    const { time } = change;
     const events: EventRow[] = change.events.map((event, i) => ({
       ...event,
       n: before.event_count + 1 + i,
@@ -124,15 +124,14 @@ export class SessionLog {
     };
     this.#session = session;
     if (source !== null) this.#source = source;
-    const created = { created_at: time };
     return {
       session,
       source,
       commit,
       expectedSource,
-      messages: (change.messages ?? []).map((row) => ({ ...row, ...created })),
-      records: (change.records ?? []).map((row) => ({ ...row, ...created })),
-      quarantine: (change.quarantine ?? []).map((row) => ({ ...row, ...created })),
+      messages: change.messages ?? [],
+      records: change.records ?? [],
+      quarantine: change.quarantine ?? [],
       segments: change.segments ?? [],
       events,
       verdicts: change.findings?.verdicts ?? [],
@@ -159,6 +158,8 @@ export class SessionLog {
 /** What a commit changes. What is left out is not touched. */
 export interface Change {
   readonly kind: CommitKind;
+  /** Of the commit, and of all rows it creates. */
+  readonly time: Date;
   /** The row as it shall be; chain, head, times and counts of events are the log's. */
   readonly session: SessionRow;
   /** The checkpoint as it shall be; null leaves it alone. */
@@ -172,9 +173,9 @@ export interface Change {
   readonly parsedFrom?: number;
   readonly rows?: number;
   readonly rowsSha256?: string;
-  readonly messages?: readonly Omit<MessageRow, "created_at">[];
-  readonly records?: readonly Omit<RecordRow, "created_at">[];
-  readonly quarantine?: readonly Omit<QuarantineRow, "created_at">[];
+  readonly messages?: readonly MessageRow[];
+  readonly records?: readonly RecordRow[];
+  readonly quarantine?: readonly QuarantineRow[];
   readonly segments?: readonly SegmentRow[];
   readonly pieceRemoved?: number | null;
   readonly removed?: Step["removed"];
@@ -212,10 +213,9 @@ export async function writeLook(
   let inFlight: Promise<void> = Promise.resolve();
   try {
     for await (const step of steps) {
-      const rows = buildRows(step, plan, source);
-      const encoded = encodeStep(step, before, source);
+      const rows = buildRows(step, plan, source, context.now());
       const sample = sampleAfter(before, step.raw, step.from, source);
-      const { segments, keyframe } = await encoded;
+      const { segments, keyframe } = encodeStep(step, before, source);
       const done = step.last;
       source = {
         ...source,
@@ -276,9 +276,10 @@ export function versionKey(uuid: string, occurrence: number): string {
 }
 
 interface BuiltRows {
-  readonly messages: Omit<MessageRow, "created_at">[];
-  readonly records: Omit<RecordRow, "created_at">[];
-  readonly quarantine: Omit<QuarantineRow, "created_at">[];
+  readonly time: Date;
+  readonly messages: MessageRow[];
+  readonly records: RecordRow[];
+  readonly quarantine: QuarantineRow[];
   readonly events: NewEvent[];
   readonly digest: RowsDigest;
   readonly pieceRemoved: number | null;
@@ -286,7 +287,7 @@ interface BuiltRows {
   readonly largeContents: { hash: string; text: string }[];
 }
 
-function buildRows(step: ReadStep, plan: LookPlan, source: SourceRow): BuiltRows {
+function buildRows(step: ReadStep, plan: LookPlan, source: SourceRow, time: Date): BuiltRows {
   const { totals, tracker } = plan;
   const reread = source.provisional && step.entries.length > 0;
   if (reread) {
@@ -294,6 +295,7 @@ function buildRows(step: ReadStep, plan: LookPlan, source: SourceRow): BuiltRows
     tracker.removePiece(source.parsed);
   }
   const built: BuiltRows = {
+    time,
     messages: [],
     records: [],
     quarantine: [],
@@ -314,14 +316,25 @@ function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRow
   const { offset, length } = entry;
   if (entry.kind === "piece") {
     plan.tracker.addPiece(entry);
-    built.quarantine.push({ offset, length, reason: entry.reason });
+    built.quarantine.push({ offset, length, reason: entry.reason, created_at: built.time });
     return;
   }
   const { digest, timestamp } = entry;
   built.digest.add(entry.kind, offset, length, digest);
-  const content = contentColumns(entry.content, built.largeContents);
+  const { content, content_kind, content_parts, content_hash } = contentColumns(entry.content, built.largeContents);
   if (entry.kind === "record") {
-    built.records.push({ offset, length, digest, timestamp, record_type: entry.type, ...content });
+    built.records.push({
+      offset,
+      length,
+      digest,
+      timestamp,
+      record_type: entry.type,
+      content,
+      content_kind,
+      content_parts,
+      content_hash,
+      created_at: built.time,
+    });
     return;
   }
   const added = plan.tracker.add(entry);
@@ -342,7 +355,11 @@ function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRow
     corruption_score: 0,
     occurrence: added.occurrence,
     root_offset: added.rootOffset,
-    ...content,
+    content,
+    content_kind,
+    content_parts,
+    content_hash,
+    created_at: built.time,
   });
   if (plan.kind !== "rewrite" && offset + length > source.baseline) {
     built.events.push({
@@ -371,11 +388,7 @@ export function contentColumns(content: Content, large: { hash: string; text: st
   return { content: "", ...what, content_hash: hash };
 }
 
-async function encodeStep(
-  step: ReadStep,
-  before: Buffer,
-  source: SourceRow,
-): Promise<{ segments: SegmentRow[]; keyframe: number }> {
+function encodeStep(step: ReadStep, before: Buffer, source: SourceRow): { segments: SegmentRow[]; keyframe: number } {
   if (step.raw.length === 0) return { segments: [], keyframe: source.keyframe };
   if (step.shared.length > 0) {
     const segments = step.shared.map(
@@ -388,7 +401,7 @@ async function encodeStep(
     );
     return { segments, keyframe: segments.at(-1)!.keyframe };
   }
-  const segment = await encodeSegment(step.from, step.raw, before, source.keyframe);
+  const segment = encodeSegment(step.from, step.raw, before, source.keyframe);
   return { segments: [segment], keyframe: segment.keyframe };
 }
 
@@ -407,6 +420,7 @@ function changeOf(
   const after = findings === null ? visible : withFindingsOf(visible, findings, session.spared);
   return {
     kind: plan.kind,
+    time: rows.time,
     session: { ...after, state: "live" },
     source,
     events: session.damage_before === null ? [...rows.events, ...damageFixed(session, after)] : rows.events,

@@ -1,6 +1,6 @@
 // Rebuilds what a process that read a generation would have in memory, from the archived bytes: the whole graph and the
 // totals. Needed when a look was interrupted, and when verdicts change.
-import { LineSplitter } from "../core/line-splitter.ts";
+import { type Line, LineSplitter } from "../core/line-splitter.ts";
 import { type Entry, readEntries } from "./steps.ts";
 import type { SessionRow, SourceRow, Store } from "./store.ts";
 import { Totals } from "./totals.ts";
@@ -12,26 +12,41 @@ export interface ReadUpTo {
   readonly end: number;
 }
 
-/** Reads the archived entries of a generation in byte order, in batches. */
-export async function* archivedEntries(
+/** The archived lines of a generation; the last may be unfinished, and then counts as the end of a quiet file. */
+export async function* archivedLines(
   store: Pick<Store, "readArchive">,
   sessionId: string,
   { generation, end }: ReadUpTo,
-): AsyncGenerator<Entry[]> {
+): AsyncGenerator<{ line: Line; open: boolean }> {
   const splitter = new LineSplitter(0);
   for await (const chunk of store.readArchive(sessionId, generation, 0, end)) {
-    const entries: Entry[] = [];
     for (let at = 0; at < chunk.length; ) {
       const taken = splitter.take(chunk, at);
       if (taken === null) break;
-      readEntries(taken.line, false, entries);
+      yield { line: taken.line, open: false };
       at = taken.next;
     }
-    yield entries;
   }
-  const tail: Entry[] = [];
-  readEntries(splitter.rest(), true, tail);
-  yield tail;
+  yield { line: splitter.rest(), open: true };
+}
+
+/** Entries are handed on in batches of about this many. */
+const BATCH = 500;
+
+/** The archived entries of a generation in byte order, in batches. */
+export async function* archivedEntries(
+  store: Pick<Store, "readArchive">,
+  sessionId: string,
+  upTo: ReadUpTo,
+): AsyncGenerator<Entry[]> {
+  let entries: Entry[] = [];
+  for await (const { line, open } of archivedLines(store, sessionId, upTo)) {
+    readEntries(line, open, entries);
+    if (entries.length < BATCH) continue;
+    yield entries;
+    entries = [];
+  }
+  yield entries;
 }
 
 export interface Reloaded {

@@ -5,6 +5,7 @@ import type { SyncContext } from "./context.ts";
 import { damageEvent, damageFixed, SessionLog, withFindingsOf } from "./look.ts";
 import { reload } from "./reload.ts";
 import type { EventType, FoundMessage, SessionRow, SourceRow, Store, UnresolvedRow } from "./store.ts";
+import type { GraphTracker } from "./tracker.ts";
 
 /** What a pass changed, as far as it matters for parents. */
 export interface Scope {
@@ -12,6 +13,8 @@ export interface Scope {
   readonly sessions: ReadonlySet<string>;
   /** Uuids that are new to the store; null: too many, or some have gone: all unresolved parents are looked at. */
   readonly newcomers: ReadonlySet<string> | null;
+  /** Graphs of sessions that were read, as they were written. */
+  readonly trackers: ReadonlyMap<string, GraphTracker>;
 }
 
 export interface Verdict {
@@ -48,7 +51,8 @@ export async function* settle(
     // A generation in the making is settled when it is turned to.
     if (source === null || !source.complete || source.generation !== session.generation) continue;
     const waiting = bySession.get(session.session_id) ?? [];
-    const settled = await settleSession(context, { session, source, waiting }, found, projectIsRead);
+    const tracker = scope.trackers.get(session.session_id) ?? null;
+    const settled = await settleSession(context, { session, source, waiting, tracker }, found, projectIsRead);
     if (settled !== null) yield settled;
   }
 }
@@ -75,11 +79,13 @@ interface Case {
   readonly source: SourceRow;
   /** Its unresolved parents. */
   readonly waiting: readonly UnresolvedRow[];
+  /** Its graph, if it is in memory. */
+  readonly tracker: GraphTracker | null;
 }
 
 async function settleSession(
   context: SyncContext,
-  { session, source, waiting }: Case,
+  { session, source, waiting, tracker: known }: Case,
   found: ReadonlyMap<string, readonly FoundMessage[]>,
   projectIsRead: (project: string) => boolean,
 ): Promise<Settled | null> {
@@ -96,7 +102,7 @@ async function settleSession(
   let after = session;
   let findings = null;
   if (changes.length > 0 || spared !== session.spared) {
-    const { tracker } = await reload(store, source, session);
+    const tracker = known ?? (await reload(store, source, session)).tracker;
     for (const { row, verdict } of changes) {
       tracker.graph.decide(tracker.graph.indexAt(row.offset), verdict.state, verdict.foundIn);
     }
@@ -112,7 +118,9 @@ async function settleSession(
       : compareDamage
         ? damageEvent(before.damage, before.score, after)
         : [];
-  await log.write(log.prepare({ kind: "verdicts", session: after, source: null, events, findings }));
+  await log.write(
+    log.prepare({ kind: "verdicts", time: context.now(), session: after, source: null, events, findings }),
+  );
   return { session: log.session, events: log.eventCounts };
 }
 

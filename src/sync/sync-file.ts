@@ -37,6 +37,8 @@ export interface FileReport {
   /** Uuids of messages that are new to the store; null: too many to list. */
   readonly newcomers: ReadonlySet<string> | null;
   readonly commits: number;
+  /** The graph as it was written, where the look had it in memory and parents of it are unresolved. */
+  readonly tracker: GraphTracker | null;
 }
 
 /** A lost race is tried again this often. */
@@ -107,7 +109,7 @@ async function lookAt(context: SyncContext, file: OpenTranscript, target: Target
     );
   }
   const log = new SessionLog(context, session, target.source);
-  const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers() };
+  const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers(), tracker: null };
 
   let source = known;
   let status: SyncStatus = "unchanged";
@@ -116,7 +118,9 @@ async function lookAt(context: SyncContext, file: OpenTranscript, target: Target
     status = "moved";
   } else if (session.state === "gone") {
     source = { ...known, gone: false };
-    await log.write(log.prepare({ kind: "back", session: { ...session, state: "live" }, source, events: [] }));
+    await log.write(
+      log.prepare({ kind: "back", time: context.now(), session: { ...session, state: "live" }, source, events: [] }),
+    );
     status = "back";
   }
 
@@ -142,6 +146,8 @@ interface Look {
   readonly facts: FileFacts;
   readonly quiet: boolean;
   readonly newcomers: Newcomers;
+  /** The graph that the look ended with. */
+  tracker: Tracker | null;
 }
 
 /** The uuids that a look brought, as long as they are few. */
@@ -173,6 +179,7 @@ function report(look: Look, did: SyncStatus, first: SyncStatus): FileReport {
     events: log.eventCounts,
     newcomers: newcomers.uuids,
     commits: log.commits,
+    tracker: look.tracker instanceof GraphTracker && log.session.unresolved_count > 0 ? look.tracker : null,
   };
 }
 
@@ -187,7 +194,7 @@ async function importFile(
   if (existing !== null) throw new LostRace(target.sessionId);
   const source = newSource(context, target, facts);
   const log = new SessionLog(context, newSession(context, target), null);
-  const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers() };
+  const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers(), tracker: null };
   look.newcomers.tooMany();
   await write(look, "import", source, Buffer.alloc(0), new Totals(), new GraphTracker(target.sessionId, 1), [], true);
   return report(look, "imported", "imported");
@@ -199,6 +206,7 @@ async function takeOver(look: Look, target: Target, known: SourceRow): Promise<S
   const source: SourceRow = { ...known, host: context.host, path: file.path, project: target.project, gone: false };
   const step = log.prepare({
     kind: "moved",
+    time: context.now(),
     session: { ...log.session, project: target.project, state: "live" },
     source,
     events: [],
@@ -256,6 +264,7 @@ async function append(look: Look, source: SourceRow, before: Buffer, verified: b
   if (tracker === null) {
     ({ totals, tracker } = await reload(context.store, source, log.session));
   }
+  look.tracker = tracker;
   const kind = source.archived < source.baseline ? "import" : "append";
   await writeLook(
     context,
@@ -308,6 +317,7 @@ async function write(
   verified: boolean,
 ): Promise<SourceRow> {
   const { context, log, file, quiet } = look;
+  look.tracker = tracker;
   const limit = await archiveLimit(look, source.archived);
   const { parsed, archived } = source;
   const steps = readSteps(file, { parsed, archived, limit, quiet, shared, limits: context.stepLimits });

@@ -9,6 +9,7 @@ import { interrupted, SessionLog } from "./look.ts";
 import { settle, verdictsAreDue } from "./settle.ts";
 import type { EventType, SessionRow, SourceKey, SourceRow } from "./store.ts";
 import { type SyncStatus, syncFile, type Target } from "./sync-file.ts";
+import type { GraphTracker } from "./tracker.ts";
 import { candidateIds, sessionIdOf, type Transcript } from "./transcript.ts";
 
 /** What became of one session. */
@@ -44,6 +45,9 @@ export interface Scan {
 /** Sessions in work at a time: one is parsed while another's commit runs in the engine. */
 export const CONCURRENCY = 2;
 
+/** Messages of the graphs that a pass keeps in memory, at most; about 5 MB. */
+const MAX_TRACKED_MESSAGES = 100_000;
+
 const NO_EVENTS: Readonly<Record<EventType, number>> = {
   message_added: 0,
   parent_repaired: 0,
@@ -62,6 +66,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const changed = new Set<string>();
   const unread = new Set<string>(); // projects with a file that could not be read
+  const trackers = new Trackers();
   let newcomers: Set<string> | null = verdictsAreDue(sources.values()) ? null : new Set();
   let fatal: Error | null = null;
   const due: SourceKey[] = [...sources.values()].filter((source) => source.verdicts_due).map(keyOf);
@@ -83,6 +88,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
       if (status !== "unchanged") {
         changed.add(session.session_id);
         due.push([context.host, target.path]);
+        if (report.tracker !== null) trackers.keep(session.session_id, report.tracker);
         if (newcomers !== null && report.newcomers !== null) for (const uuid of report.newcomers) newcomers.add(uuid);
         else newcomers = null;
       }
@@ -130,8 +136,9 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
   );
   const incomplete = new Set(scan.transcripts.filter(({ path }) => !known.has(path)).map(({ project }) => project));
   const projectIsRead = (project: string) => !incomplete.has(project) && !unread.has(project);
+  const scope = { sessions: changed, newcomers, trackers: trackers.bySession };
   const pathOf = new Map(plan.targets.map((target) => [target.sessionId, target.path]));
-  for await (const { session, events } of settle(context, { sessions: changed, newcomers }, projectIsRead)) {
+  for await (const { session, events } of settle(context, scope, projectIsRead)) {
     const path = pathOf.get(session.session_id) ?? session.source[1];
     const status = changed.has(session.session_id) ? "appended" : "settled";
     options.onReport({
@@ -146,6 +153,18 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
     if (context.signal.aborted) throw interrupted();
   }
   await context.store.clearVerdictsDue(due);
+}
+
+/** Graphs that are kept until the verdicts are written, so that they need not be read again from the archive. */
+class Trackers {
+  readonly bySession = new Map<string, GraphTracker>();
+  #room = MAX_TRACKED_MESSAGES;
+
+  keep(sessionId: string, tracker: GraphTracker): void {
+    if (tracker.graph.size > this.#room) return;
+    this.#room -= tracker.graph.size;
+    this.bySession.set(sessionId, tracker);
+  }
 }
 
 function keyOf(source: SourceRow): SourceKey {
@@ -250,6 +269,7 @@ async function markGone(context: SyncContext, source: SourceRow): Promise<Sessio
   await log.write(
     log.prepare({
       kind: "gone",
+      time: context.now(),
       session: { ...session, state: "gone" },
       source: { ...source, gone: true, settled: true, verdicts_due: true },
       events: [],

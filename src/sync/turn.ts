@@ -2,9 +2,11 @@
 // the readers to it. Both are read from the archive, so an interrupted turn can be done again.
 import { canonicalJson } from "../core/canonical.ts";
 import { xxh64Hex } from "../core/hash.ts";
+import { itemsOf } from "../core/line-splitter.ts";
+import { readRecord } from "../core/message.ts";
 import type { SyncContext } from "./context.ts";
 import { damageOf, type NewEvent, type SessionLog, versionKey, withFindingsOf } from "./look.ts";
-import { archivedEntries, type ReadUpTo } from "./reload.ts";
+import { archivedLines, type ReadUpTo } from "./reload.ts";
 import type { ByteRange, SourceRow, Store } from "./store.ts";
 import type { Totals } from "./totals.ts";
 import type { Tracker } from "./tracker.ts";
@@ -60,6 +62,7 @@ export async function turnGeneration(
   );
   const step = log.prepare({
     kind: "turn",
+    time: context.now(),
     session: {
       ...session,
       removed_count: before.removed_count + removed.length - restored.length,
@@ -150,10 +153,13 @@ function event(
 /** The messages of a generation in byte order, from its archived bytes. */
 async function* versions(store: Store, sessionId: string, upTo: ReadUpTo): AsyncGenerator<Version> {
   const occurrences = new Map<string, number>();
-  for await (const entries of archivedEntries(store, sessionId, upTo)) {
-    for (const entry of entries) {
-      if (entry.kind !== "message") continue;
-      const { uuid, parent, digest, offset, length, json } = entry;
+  for await (const { line, open } of archivedLines(store, sessionId, upTo)) {
+    for (const item of itemsOf(line, open)) {
+      if (item.kind === "piece") continue;
+      const { offset, length, json } = item;
+      const record = readRecord(item, line.bytes.subarray(offset - line.base, offset - line.base + length));
+      if (record.kind === "record") continue;
+      const { uuid, parent, digest } = record;
       const occurrence = (occurrences.get(uuid) ?? 0) + 1;
       occurrences.set(uuid, occurrence);
       yield {

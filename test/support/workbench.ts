@@ -6,7 +6,7 @@ import { dirname, join, relative } from "node:path";
 import type { Surreal } from "surrealdb";
 import { discover } from "../../src/source/discover.ts";
 import { localFiles } from "../../src/source/transcript-file.ts";
-import { openEngine } from "../../src/store/engine.ts";
+import { NAMESPACE, openEngine } from "../../src/store/engine.ts";
 import { applyMigrations, readMigrations } from "../../src/store/schema.ts";
 import { SurrealStore } from "../../src/store/surreal-store.ts";
 import type { SyncContext } from "../../src/sync/context.ts";
@@ -32,7 +32,8 @@ export function removeScratch(): void {
 }
 
 export class Workbench {
-  readonly root = scratchFolder();
+  /** The projects folder. */
+  readonly root: string;
   readonly store: SurrealStore;
   readonly heads = new Map<string, { chain: number; head: string }>();
   operator = "test";
@@ -40,19 +41,22 @@ export class Workbench {
   /** Wraps the store that a pass is given, to make it fail. */
   faults: (store: SurrealStore) => Store = (store) => store;
 
-  private constructor(store: SurrealStore) {
+  private constructor(root: string, store: SurrealStore) {
+    this.root = root;
     this.store = store;
   }
 
-  /** An empty projects folder and an empty store with the schema. */
-  static async create(): Promise<Workbench> {
+  /** An empty projects folder, or the one at `root`, and an empty store with the schema. */
+  static async create({ root = scratchFolder() } = {}): Promise<Workbench> {
     engine ??= openEngine(join(scratchFolder(), "store"));
-    const db = await engine;
+    // A session of its own, so that several workbenches can be read side by side. It has all that a store needs.
+    const db = (await (await engine).newSession()) as Surreal;
     const database = `test${++databases}`;
+    await db.use({ namespace: NAMESPACE });
     await db.query(`DEFINE DATABASE ${database}`).collect();
-    await db.use({ namespace: "nabi", database });
+    await db.use({ namespace: NAMESPACE, database });
     await applyMigrations(db, readMigrations());
-    return new Workbench(new SurrealStore(db, database));
+    return new Workbench(root, new SurrealStore(db, database));
   }
 
   get context(): SyncContext {
