@@ -1,7 +1,7 @@
 // Where things are: transcripts, the store, and the state folder, by environment and platform.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { isAbsolute, join, resolve } from "node:path";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -17,18 +17,23 @@ export interface Paths {
  * else beside it (for the first two), else in the platform's folder for data.
  */
 export function resolvePaths(env: Environment, platform: NodeJS.Platform = process.platform): Paths {
-  const chosen = env.RIFFD_STATE_DIR ?? env.STATE_DIRECTORY?.split(":")[0];
-  const store = env.RIFFD_STORE_DIR === undefined ? null : resolve(env.RIFFD_STORE_DIR);
-  if (chosen !== undefined && chosen !== "") {
+  const chosen = env.RIFFD_STATE_DIR || env.STATE_DIRECTORY?.split(":")[0];
+  const store = env.RIFFD_STORE_DIR ? resolve(env.RIFFD_STORE_DIR) : null;
+  if (chosen) {
     return { stateDir: resolve(chosen), storeDir: store ?? join(resolve(chosen), "store") };
   }
   if (platform === "darwin") {
     const library = join(homedir(), "Library", "Application Support", "riffd");
     return { stateDir: join(library, "state"), storeDir: store ?? join(library, "store") };
   }
-  const state = env.XDG_STATE_HOME || join(homedir(), ".local", "state");
-  const data = env.XDG_DATA_HOME || join(homedir(), ".local", "share");
+  const state = absolute(env.XDG_STATE_HOME) ?? join(homedir(), ".local", "state");
+  const data = absolute(env.XDG_DATA_HOME) ?? join(homedir(), ".local", "share");
   return { stateDir: join(state, "riffd"), storeDir: store ?? join(data, "riffd", "store") };
+}
+
+/** The XDG base directory specification says that relative paths are to be ignored. */
+function absolute(path: string | undefined): string | null {
+  return path !== undefined && isAbsolute(path) ? path : null;
 }
 
 /** The projects folders to read: as asked, else RIFFD_PROJECTS (separated by `:`), else Claude Code's. */

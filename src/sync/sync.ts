@@ -59,12 +59,13 @@ const NO_EVENTS: Readonly<Record<EventType, number>> = {
 /** Brings the store up to date with a scan. Throws only what stops everything: the store's failures, an interrupt. */
 export async function syncPass(context: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
   const sources = new Map((await context.store.sources(context.host)).map((source) => [source.path, source]));
+  await removeLeftovers(context, sources);
   const plan = await planPass(context, files, scan, sources);
   const targets = plan.targets.filter((target) => options.only === null || options.only.has(target.path));
   options.onPlanned?.(targets.length);
 
   const queue = new PQueue({ concurrency: CONCURRENCY });
-  const changed = new Set<string>();
+  const changed = new Map<string, SessionReport["status"]>();
   const unread = new Set<string>(); // projects with a file that could not be read
   const trackers = new Trackers();
   let newcomers: Set<string> | null = verdictsAreDue(sources.values()) ? null : new Set();
@@ -86,7 +87,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
       }
       const { status, session, events } = report;
       if (status !== "unchanged") {
-        changed.add(session.session_id);
+        changed.set(session.session_id, status);
         due.push([context.host, target.path]);
         if (report.tracker !== null) trackers.keep(session.session_id, report.tracker);
         if (newcomers !== null && report.newcomers !== null) for (const uuid of report.newcomers) newcomers.add(uuid);
@@ -117,7 +118,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
   for (const source of plan.gone) {
     const session = await markGone(context, source);
     if (session === null) continue;
-    changed.add(session.session_id);
+    changed.set(session.session_id, "gone");
     due.push(keyOf(source));
     options.onReport({
       sessionId: session.session_id,
@@ -136,11 +137,11 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
   );
   const incomplete = new Set(scan.transcripts.filter(({ path }) => !known.has(path)).map(({ project }) => project));
   const projectIsRead = (project: string) => !incomplete.has(project) && !unread.has(project);
-  const scope = { sessions: changed, newcomers, trackers: trackers.bySession };
+  const scope = { sessions: new Set(changed.keys()), newcomers, trackers: trackers.bySession };
   const pathOf = new Map(plan.targets.map((target) => [target.sessionId, target.path]));
   for await (const { session, events } of settle(context, scope, projectIsRead)) {
     const path = pathOf.get(session.session_id) ?? session.source[1];
-    const status = changed.has(session.session_id) ? "appended" : "settled";
+    const status = changed.get(session.session_id) ?? "settled";
     options.onReport({
       sessionId: session.session_id,
       path,
@@ -175,6 +176,17 @@ function keyOf(source: SourceRow): SourceKey {
 function stopsEverything(error: Error): boolean {
   if (!(error instanceof RiffError)) return false;
   return ["RIFF_STORE_IO", "RIFF_STORE_UNREACHABLE", "RIFF_STATE_UNWRITABLE", "RIFF_INTERRUPTED"].includes(error.code);
+}
+
+/** Rows of older generations that a pass before was too short-lived to remove. */
+async function removeLeftovers(context: SyncContext, sources: Map<string, SourceRow>): Promise<void> {
+  for (const source of [...sources.values()].filter((row) => row.superseded)) {
+    const session = await context.store.findSession(source.session_id);
+    if (session === null) continue;
+    await context.store.removeSuperseded(session.session_id, session.generation);
+    const clean = { ...source, superseded: false };
+    if (await context.store.updateSource(clean, source)) sources.set(source.path, clean);
+  }
 }
 
 interface Plan {
