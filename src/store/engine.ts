@@ -17,7 +17,8 @@ const CONNECT_DEADLINE_MS = 60_000;
 
 /**
  * Read by the native library when it loads. Without them its block cache takes half of the machine's memory; with
- * them it levels off near 245 MB whatever the size of the store.
+ * them it levels off near 245 MB whatever the size of the store. They win over the environment: with a cache no larger
+ * than the write buffer the engine stops for ever in the middle of an import.
  */
 const ENGINE_SETTINGS = {
   SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: "16mib",
@@ -37,7 +38,7 @@ export async function openEngine(dir: string, lockWaitMs = LOCK_WAIT_MS): Promis
       "Choose another folder with RIFFD_STORE_DIR.",
     );
   }
-  for (const [name, value] of Object.entries(ENGINE_SETTINGS)) process.env[name] ??= value;
+  for (const [name, value] of Object.entries(ENGINE_SETTINGS)) process.env[name] = value;
   createPrivateFolder(dir);
   const deadline = Date.now() + lockWaitMs;
   for (;;) {
