@@ -1,5 +1,5 @@
 // The conversation graph of one session: parents, faults, threads, score (docs/semantics.md, sections 4 and 5).
-// Everything is iterative, O(n), and kept in typed arrays: a million records take about 60 MB. Uuids are held as 64-bit
+// Everything is iterative, O(n), and kept in typed arrays: a million records take about 35 MB. Uuids are held as 64-bit
 // hashes; at a million records the chance that any two collide is 3 in 10^8. Only unresolved parents keep their strings.
 import { hashString, lowHalf } from "./hash.ts";
 import type { PieceReason } from "./line.ts";
@@ -332,50 +332,49 @@ function copyInto<T extends Float64Array | Int32Array | Uint32Array | Uint8Array
   return to;
 }
 
-/** uuid → index of its first occurrence: open addressing over 64-bit string hashes. */
+/**
+ * uuid → index of its first occurrence: open addressing over 64-bit string hashes. The table holds indexes alone; the
+ * hashes stand by index, so that a table twice as large as its content costs 4 bytes a slot.
+ */
 class UuidIndex {
-  #slots = 2048; // a power of two
-  #high = new Uint32Array(this.#slots);
-  #low = new Uint32Array(this.#slots);
-  #values = new Int32Array(this.#slots).fill(-1);
+  #slots = new Int32Array(2048).fill(-1); // its length is a power of two
+  #high = new Uint32Array(1024);
+  #low = new Uint32Array(1024);
   #used = 0;
 
   find(uuid: string): number {
     const high = hashString(uuid);
-    return this.#values[this.#slot(high, lowHalf())]!;
+    return this.#slots[this.#slot(high, lowHalf())]!;
   }
 
+  /** The index that the uuid has; `value`, which must be larger than all before it, if it is new. */
   findOrAdd(uuid: string, value: number): number {
     const high = hashString(uuid);
     const low = lowHalf();
     const slot = this.#slot(high, low);
-    if (this.#values[slot]! >= 0) return this.#values[slot]!;
-    this.#high[slot] = high;
-    this.#low[slot] = low;
-    this.#values[slot] = value;
-    if (++this.#used * 2 > this.#slots) this.#grow();
+    if (this.#slots[slot]! >= 0) return this.#slots[slot]!;
+    while (value >= this.#high.length) {
+      this.#high = copyInto(new Uint32Array(this.#high.length * 2), this.#high);
+      this.#low = copyInto(new Uint32Array(this.#low.length * 2), this.#low);
+    }
+    this.#high[value] = high;
+    this.#low[value] = low;
+    this.#slots[slot] = value;
+    if (++this.#used * 2 > this.#slots.length) this.#grow();
     return value;
   }
 
   #slot(high: number, low: number): number {
-    const mask = this.#slots - 1;
-    let slot = low & mask;
-    while (this.#values[slot]! >= 0 && (this.#low[slot] !== low || this.#high[slot] !== high)) slot = (slot + 1) & mask;
-    return slot;
+    const mask = this.#slots.length - 1;
+    for (let slot = low & mask; ; slot = (slot + 1) & mask) {
+      const value = this.#slots[slot]!;
+      if (value < 0 || (this.#low[value] === low && this.#high[value] === high)) return slot;
+    }
   }
 
   #grow(): void {
-    const [high, low, values] = [this.#high, this.#low, this.#values];
-    this.#slots *= 2;
-    this.#high = new Uint32Array(this.#slots);
-    this.#low = new Uint32Array(this.#slots);
-    this.#values = new Int32Array(this.#slots).fill(-1);
-    for (let i = 0; i < values.length; i++) {
-      if (values[i]! < 0) continue;
-      const slot = this.#slot(high[i]!, low[i]!);
-      this.#high[slot] = high[i]!;
-      this.#low[slot] = low[i]!;
-      this.#values[slot] = values[i]!;
-    }
+    const values = this.#slots;
+    this.#slots = new Int32Array(values.length * 2).fill(-1);
+    for (const value of values) if (value >= 0) this.#slots[this.#slot(this.#high[value]!, this.#low[value]!)] = value;
   }
 }
