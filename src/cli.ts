@@ -40,6 +40,29 @@ program
     exitCode = await syncCommand(sessions, options, terminal, interrupt.signal);
   });
 
+program
+  .command("verify")
+  .description("prove that the store is what riffd wrote: commits, events, rows, bytes, and the files that exist")
+  .argument("[session...]", "session ids, unique beginnings of them, or paths of .jsonl files; none: all")
+  .option("--all", "everything in the store, also what belongs to no session", false)
+  .option("--json", "one JSON object a line for each session, then a summary", false)
+  .action(async (sessions: string[], options) => {
+    const { verifyCommand } = await import("./commands/verify.ts");
+    exitCode = await verifyCommand(options.all ? [] : sessions, options, terminal, interrupt.signal);
+  });
+
+program
+  .command("export")
+  .description("give back a transcript as it was, byte for byte")
+  .argument("<session>", "a session id, a unique beginning of one, or the path of a .jsonl file")
+  .option("-o, --output <file>", "write to this file, which appears only when it is whole, instead of stdout")
+  .option("--generation <n>", "as it was before it was rewritten: 1 is the first")
+  .option("--force", "replace the file if there is one", false)
+  .action(async (session: string, options) => {
+    const { exportCommand } = await import("./commands/export.ts");
+    exitCode = await exportCommand(session, options, terminal, interrupt.signal);
+  });
+
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

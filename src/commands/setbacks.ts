@@ -16,7 +16,7 @@ export function reportSetbacks(setbacks: readonly Setback[], output: Output): vo
 }
 
 /** What was expected and what is there. */
-export function describeSetback({ expected, found }: Setback): string {
+function describeSetback({ expected, found }: Setback): string {
   if (found === null) return `commit ${expected.chain} was written, but the session is not in the store`;
   if (found.chain < expected.chain) return `commit ${expected.chain} was written, but the store ends at ${found.chain}`;
   return `commit ${expected.chain} is not the one that was written`;

@@ -35,7 +35,7 @@ export interface SideRecord {
 }
 
 /** What a record says about its session; kept, but not trusted. */
-export interface Claims {
+interface Claims {
   readonly sessionId: string | null;
   readonly cwd: string | null;
   readonly title: string | null;

@@ -8,7 +8,7 @@ import type { ConnectionState, DriverContext, Surreal, SurrealEngine } from "sur
 import { RiffError, toError } from "../errors.ts";
 
 export const NAMESPACE = "nabi";
-export const DATABASE = "conversations";
+const DATABASE = "conversations";
 
 /** How long another command's lock is waited for. */
 const LOCK_WAIT_MS = 5_000;

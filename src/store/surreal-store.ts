@@ -255,7 +255,8 @@ export class SurrealStore implements Store {
     let next = await this.#decodeStart(sessionId, generation, from);
     let before: Buffer = Buffer.alloc(0);
     while (next < to) {
-      const rows = await this.#segmentPage(sessionId, generation, next, to, SEGMENT_PAGE);
+      const end = Math.min(to, next + SEGMENT_REACH);
+      const rows = await this.#segmentPage(sessionId, generation, next, end, SEGMENT_PAGE);
       if (rows.length === 0 || rows[0]!.offset !== next) throw missingBytes(where, next);
       for (const row of await this.#fetchShared(sessionId, rows)) {
         if (row.offset !== next) throw missingBytes(where, next);

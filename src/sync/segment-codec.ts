@@ -10,7 +10,7 @@ import type { SegmentRow } from "./store.ts";
 export const DICTIONARY_BYTES = 32 * 1024;
 
 /** Appends are compressed with a dictionary unless the last segment without one is this far back. */
-export const KEYFRAME_DISTANCE = 256 * 1024;
+const KEYFRAME_DISTANCE = 256 * 1024;
 
 /** Segments below this size gain from a dictionary; larger ones stand alone. */
 const SMALL_SEGMENT = 64 * 1024;

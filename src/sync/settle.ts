@@ -17,7 +17,7 @@ export interface Scope {
   readonly trackers: ReadonlyMap<string, GraphTracker>;
 }
 
-export interface Verdict {
+interface Verdict {
   readonly state: UnresolvedRow["state"];
   readonly foundIn: string | null;
 }

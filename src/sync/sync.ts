@@ -43,7 +43,7 @@ export interface Scan {
 }
 
 /** Sessions in work at a time: one is parsed while another's commit runs in the engine. */
-export const CONCURRENCY = 2;
+const CONCURRENCY = 2;
 
 /** Messages of the graphs that a pass keeps in memory, at most; about 5 MB. */
 const MAX_TRACKED_MESSAGES = 100_000;

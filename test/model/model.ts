@@ -20,17 +20,17 @@ export interface FileLook {
 /** All transcript files that exist at one moment. Files that are no transcripts are passed over. */
 export type Snapshot = readonly FileLook[];
 
-export type ParentState = "root" | "resolved" | "external" | "pending" | "phantom";
-export type PieceReason = "nul" | "too_long" | "invalid" | "unfinished";
-export type FaultKind = "phantom" | "cycle" | "repeated_uuid" | "unreadable";
-export type EventType =
+type ParentState = "root" | "resolved" | "external" | "pending" | "phantom";
+type PieceReason = "nul" | "too_long" | "invalid" | "unfinished";
+type FaultKind = "phantom" | "cycle" | "repeated_uuid" | "unreadable";
+type EventType =
   | "message_added"
   | "parent_repaired"
   | "content_updated"
   | "message_removed"
   | "corruption_fixed";
 
-export interface ModelMessage {
+interface ModelMessage {
   readonly offset: number;
   readonly length: number;
   readonly message_uuid: string;
@@ -48,20 +48,20 @@ export interface ModelMessage {
   readonly digest: string;
 }
 
-export interface ModelRecord {
+interface ModelRecord {
   readonly offset: number;
   readonly length: number;
   readonly record_type: string;
   readonly digest: string;
 }
 
-export interface ModelPiece {
+interface ModelPiece {
   readonly offset: number;
   readonly length: number;
   readonly reason: PieceReason;
 }
 
-export interface ModelFault {
+interface ModelFault {
   readonly kind: FaultKind;
   readonly offset: number;
   /** Only of unreadable pieces. */
@@ -72,14 +72,14 @@ export interface ModelFault {
   readonly note: boolean;
 }
 
-export interface ModelEvent {
+interface ModelEvent {
   readonly event_type: EventType;
   readonly message_uuid: string | null;
   readonly old_value: string | number | null;
   readonly new_value: string | number | null;
 }
 
-export interface ModelRemoved {
+interface ModelRemoved {
   readonly message_uuid: string;
   readonly occurrence: number;
 }
@@ -119,7 +119,7 @@ const MAX_LINE_BYTES = 64 * 1024 * 1024;
 // 1. Values and pieces
 
 /** A JSON object in a file, with its place. */
-export interface Value {
+interface Value {
   readonly offset: number;
   readonly length: number;
   readonly json: Readonly<Record<string, unknown>>;

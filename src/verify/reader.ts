@@ -1,0 +1,194 @@
+// The queries of `verify`: rows as they are, with their record ids, wherever they stand. Nothing is taken on trust: an
+// id may have any form and a column any type.
+import { RecordId } from "surrealdb";
+import { RiffError, toError } from "../errors.ts";
+import { isStorageError } from "../store/engine.ts";
+import { type DbRow, sessionRecord, sourceRecord } from "../store/rows.ts";
+import type { SurrealStore } from "../store/surreal-store.ts";
+import { run } from "../store/transaction.ts";
+import type { SourceKey } from "../sync/store.ts";
+import { type PlacedTable, placeOf } from "./difference.ts";
+
+/** Rows read at a time. */
+const PAGE = 1000;
+/** Bytes whose segments are read at a time: the engine holds them, though they are not asked for. */
+const SEGMENT_REACH = 4 * 1024 * 1024;
+/** Gaps between sessions looked into at a time. */
+const GAPS = 100;
+
+/** Tables whose rows belong to a session by the first part of their id. */
+export const SESSION_TABLES = ["message", "record", "quarantine", "commit", "repair_event", "source_segment"] as const;
+export type SessionTable = (typeof SESSION_TABLES)[number];
+
+export class VerifyReader {
+  readonly store: SurrealStore;
+
+  constructor(store: SurrealStore) {
+    this.store = store;
+  }
+
+  /** Record ids of all sessions, in the order of their keys. */
+  async sessionKeys(): Promise<unknown[]> {
+    const [ids] = await this.read<[RecordId[]]>("SELECT VALUE id FROM session");
+    return ids.map((id) => id.id);
+  }
+
+  async session(sessionId: string): Promise<DbRow | null> {
+    const [row] = await this.read<[DbRow | undefined]>("SELECT * FROM ONLY $id", { id: sessionRecord(sessionId) });
+    return row ?? null;
+  }
+
+  async source(key: SourceKey): Promise<DbRow | null> {
+    const [row] = await this.read<[DbRow | undefined]>("SELECT * FROM ONLY $id", { id: sourceRecord(key) });
+    return row ?? null;
+  }
+
+  /** All checkpoints: where they stand and which session they name. */
+  async sources(): Promise<DbRow[]> {
+    const [rows] = await this.read<[DbRow[]]>("SELECT id, session_id FROM source");
+    return rows;
+  }
+
+  /** Commits or events of a session, whatever their number is, in pages. Stops after a row without a number. */
+  async *numbered(table: "commit" | "repair_event", sessionId: string): AsyncGenerator<DbRow[]> {
+    let query = `SELECT * FROM ${table}:[$s, NONE]..[$s, ..] LIMIT $limit`;
+    for (let from = 0; ; query = `SELECT * FROM ${table}:[$s, $from]..[$s, ..] LIMIT $limit`) {
+      const [rows] = await this.read<[DbRow[]]>(query, { s: sessionId, from, limit: PAGE });
+      if (rows.length === 0) return;
+      yield rows;
+      const last = keyOf(rows.at(-1)!)[1];
+      if (typeof last !== "number") return;
+      from = last + 1;
+    }
+  }
+
+  /** Segments at `[0, end)` of a generation in order, without their bytes; `held`: there are any. */
+  async *segments(sessionId: string, generation: number, end: number): AsyncGenerator<DbRow[]> {
+    for (let from = 0; from < end; from += SEGMENT_REACH) {
+      const [rows] = await this.read<[DbRow[]]>(
+        `SELECT id, length, hash, codec, dictionary, keyframe, shared_with, data IS NOT NONE AS held
+           FROM source_segment:[$s, $g, $from]..[$s, $g, $to]`,
+        { s: sessionId, g: generation, from, to: Math.min(end, from + SEGMENT_REACH) },
+      );
+      yield rows;
+    }
+  }
+
+  /** Rows of a generation with `from <= offset < to`, at most `limits` of each table. */
+  async rowsBetween(
+    sessionId: string,
+    generation: number,
+    from: number,
+    to: number,
+    limits: { readonly message: number; readonly record: number; readonly quarantine: number },
+  ): Promise<{ message: DbRow[]; record: DbRow[]; quarantine: DbRow[] }> {
+    const [message, record, quarantine] = await this.read<[DbRow[], DbRow[], DbRow[]]>(
+      `SELECT * FROM message:[$s, $g, $from]..[$s, $g, $to] LIMIT $message;
+       SELECT * FROM record:[$s, $g, $from]..[$s, $g, $to] LIMIT $record;
+       SELECT * FROM quarantine:[$s, $g, $from]..[$s, $g, $to] LIMIT $quarantine;`,
+      { s: sessionId, g: generation, from, to, ...limits },
+    );
+    return { message, record, quarantine };
+  }
+
+  /**
+   * The id of one row that stands in none of the generations (each `[0, end)`, in order of their numbers), or null: a place that
+   * bytes cannot have given it.
+   */
+  async strayRow(
+    table: PlacedTable,
+    sessionId: string,
+    generations: readonly { readonly generation: number; readonly end: number }[],
+  ): Promise<DbRow | null> {
+    const gaps = generations.slice(1).map((next, i) => {
+      const previous = generations[i]!;
+      return [previous.generation, previous.end, next.generation, 0];
+    });
+    const [before, between, after] = await this.read<[DbRow[], DbRow[][], DbRow[]]>(
+      `SELECT id FROM ${table}:[$s, NONE]..[$s, $g, 0] LIMIT 1;
+       RETURN $gaps.map(|$gap| (SELECT id FROM ${table}:[$s, $gap[0], $gap[1]]..[$s, $gap[2], $gap[3]] LIMIT 1));
+       SELECT id FROM ${table}:[$s, $h, $end]..[$s, ..] LIMIT 1;`,
+      {
+        s: sessionId,
+        g: generations[0]!.generation,
+        gaps,
+        h: generations.at(-1)!.generation,
+        end: generations.at(-1)!.end,
+      },
+    );
+    return before[0] ?? between.flat()[0] ?? after[0] ?? null;
+  }
+
+  /** The paths of all sessions' files, by session. */
+  async paths(): Promise<Map<string, string>> {
+    const [rows] = await this.read<[DbRow[]]>("SELECT id, source FROM session");
+    return new Map(rows.map(({ id, source }) => [String((id as RecordId).id), pathOf(source)]));
+  }
+
+  async unresolved(sessionId: string): Promise<DbRow[]> {
+    const [rows] = await this.read<[DbRow[]]>("SELECT * FROM unresolved WHERE session_id = $s", { s: sessionId });
+    return rows;
+  }
+
+  /** Ids of sessions that unresolved rows name. */
+  async sessionsOfUnresolved(): Promise<unknown[]> {
+    const [rows] = await this.read<[DbRow[]]>("SELECT session_id FROM unresolved GROUP BY session_id");
+    return rows.map((row) => row.session_id);
+  }
+
+  /** Ids of one row of each gap between the sessions, given in the order of their keys, in which there is any. */
+  async strayIds(table: SessionTable, sessionIds: readonly string[]): Promise<RecordId[]> {
+    const first = sessionIds[0];
+    const last = sessionIds.at(-1);
+    if (first === undefined || last === undefined) {
+      const [ids] = await this.read<[RecordId[]]>(`SELECT VALUE id FROM ${table} LIMIT 1`);
+      return ids;
+    }
+    const [before, after] = await this.read<[RecordId[], RecordId[]]>(
+      `SELECT VALUE id FROM ${table}:..[$first] LIMIT 1; SELECT VALUE id FROM ${table}:[$last, ..].. LIMIT 1`,
+      { first, last },
+    );
+    const found = [...before, ...after];
+    for (let i = 1; i < sessionIds.length; i += GAPS) {
+      const gaps = sessionIds.slice(i, i + GAPS).map((id, at) => [sessionIds[i + at - 1], id]);
+      const [between] = await this.read<[RecordId[][]]>(
+        `RETURN $gaps.map(|$gap| (SELECT VALUE id FROM ${table}:[$gap[0], ..]..[$gap[1]] LIMIT 1))`,
+        { gaps },
+      );
+      found.push(...between.flat());
+    }
+    return found;
+  }
+
+  async read<T extends unknown[]>(text: string, parameters: Record<string, unknown> = {}): Promise<T> {
+    try {
+      return await run<T>(this.store.db, text, parameters);
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (!isStorageError(error)) throw error;
+      throw new RiffError(
+        "RIFF_STORE_IO",
+        `The store ${this.store.location} cannot be read any more: ${error.message}`,
+        "Check the health of its disk, and run the command again.",
+        error,
+      );
+    }
+  }
+}
+
+function pathOf(source: unknown): string {
+  const key: unknown = source instanceof RecordId ? source.id : null;
+  return Array.isArray(key) ? String(key[1]) : "";
+}
+
+/** The parts of a row's id; an id that is no array is its only part. */
+export function keyOf(row: DbRow): readonly unknown[] {
+  const id = row.id instanceof RecordId ? (row.id.id as unknown) : row.id;
+  return Array.isArray(id) ? id : [id];
+}
+
+/** Where a row of such a table stands, by its id, for people. */
+export function placeOfRow(table: PlacedTable, row: DbRow): string {
+  const [, generation, offset, ...rest] = keyOf(row);
+  return placeOf(table, generation, rest.length > 0 ? [offset, ...rest] : offset);
+}

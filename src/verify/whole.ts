@@ -1,0 +1,80 @@
+// What no single session shows: whether the append-only tables still refuse changes, and rows that belong to no session.
+import { DateTime, RecordId } from "surrealdb";
+import { toError } from "../errors.ts";
+import { show } from "./difference.ts";
+import { keyOf, SESSION_TABLES, type VerifyReader } from "./reader.ts";
+
+/** Proves the whole store, but for what its sessions prove. Returns what is wrong, in words. */
+export async function verifyWhole(reader: VerifyReader, sessionIds: readonly string[]): Promise<string[]> {
+  const problems: string[] = [];
+  for (const guard of GUARDS) problems.push(...(await proveGuard(reader, guard)));
+  for (const table of SESSION_TABLES) {
+    for (const id of await reader.strayIds(table, sessionIds)) {
+      problems.push(`${table}:${show(id.id)} belongs to no session in the store`);
+    }
+  }
+  const known = new Set<unknown>(sessionIds);
+  for (const id of await reader.sessionsOfUnresolved()) {
+    if (!known.has(id)) problems.push(`unresolved parents belong to ${show(id)}, which is no session in the store`);
+  }
+  const owners = new Map<unknown, unknown>();
+  for (const row of await reader.sources()) {
+    const { session_id } = row;
+    const place = `the checkpoint of the file ${show(keyOf(row)[1])}`;
+    if (!known.has(session_id))
+      problems.push(`${place} belongs to ${show(session_id)}, which is no session in the store`);
+    else if (owners.has(session_id))
+      problems.push(`${place} and another one belong to the session ${show(session_id)}`);
+    owners.set(session_id, row);
+  }
+  return problems;
+}
+
+interface Guard {
+  readonly table: "commit" | "repair_event" | "source_segment";
+  /** A change of any row. */
+  readonly change: string;
+  /** Tried where the table has none; null: then there is nothing to guard in the whole store. */
+  readonly row: Readonly<Record<string, unknown>> | null;
+}
+
+const GUARDS: readonly Guard[] = [
+  { table: "commit", change: "operator = 'verify'", row: null },
+  {
+    table: "repair_event",
+    change: "reason = 'verify'",
+    row: { session_id: "", event_type: "message_added", operator: "", reason: "", timestamp: new DateTime() },
+  },
+  {
+    table: "source_segment",
+    change: "length = length + 1",
+    row: { length: 0, hash: "", codec: "raw", dictionary: 0, keyframe: 0 },
+  },
+];
+
+const NEVER_KEPT = "riffd: this is never kept";
+
+/** Tries to change and to delete a row, in transactions that end with an error whatever happens. */
+async function proveGuard(reader: VerifyReader, { table, change, row }: Guard): Promise<string[]> {
+  const [[existing]] = await reader.read<[RecordId[]]>(`SELECT VALUE id FROM ${table} LIMIT 1`);
+  if (existing === undefined && row === null) return [];
+  const id = existing ?? new RecordId(table, ["", 0, 0]);
+  const made = existing === undefined ? "CREATE $id CONTENT $row RETURN NONE;" : "";
+  const problems: string[] = [];
+  for (const [verb, statement] of [
+    ["changed", `UPDATE $id SET ${change} RETURN NONE`],
+    ["deleted", "DELETE $id RETURN NONE"],
+  ] as const) {
+    const told = await reader
+      .read(`BEGIN; ${made} ${statement}; THROW '${NEVER_KEPT}'; COMMIT;`, { id, row })
+      .then(() => "it was kept")
+      .catch((thrown: unknown) => toError(thrown).message);
+    if (told.includes(`${table} is append-only`)) continue;
+    problems.push(
+      told.includes(NEVER_KEPT)
+        ? `rows of the table ${table} can be ${verb}: the event append_only, which forbids it, is not in force`
+        : `whether rows of the table ${table} can be ${verb} could not be tried: ${told}`,
+    );
+  }
+  return problems;
+}
