@@ -23,12 +23,7 @@ export type Snapshot = readonly FileLook[];
 type ParentState = "root" | "resolved" | "external" | "pending" | "phantom";
 type PieceReason = "nul" | "too_long" | "invalid" | "unfinished";
 type FaultKind = "phantom" | "cycle" | "repeated_uuid" | "unreadable";
-type EventType =
-  | "message_added"
-  | "parent_repaired"
-  | "content_updated"
-  | "message_removed"
-  | "corruption_fixed";
+type EventType = "message_added" | "parent_repaired" | "content_updated" | "message_removed" | "corruption_fixed";
 
 interface ModelMessage {
   readonly offset: number;
