@@ -18,6 +18,13 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 
+// A reader that goes away (`riffd … | head`) is no failure: the work goes on, and nobody is told of it.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 const program = new Command("riffd")
   .description("Keeps Claude Code transcripts safe in SurrealDB: whole, exactly once, byte for byte.")
   .version(version)
@@ -81,5 +88,6 @@ try {
     exitCode = 70;
   }
 }
-// The embedded engine's threads would keep the process alive.
+// The embedded engine's threads would keep the process alive; what was written must have gone out before.
+await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((done) => stream.write("", done))));
 process.exit(exitCode);

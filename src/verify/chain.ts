@@ -15,7 +15,6 @@ export type Link = Pick<
   | "segment_sha256"
   | "parsed_from"
   | "parsed_to"
-  | "read_to"
   | "rows"
   | "rows_sha256"
   | "events"
@@ -142,7 +141,7 @@ function goesOn(what: string, commit: CommitRow, before: GenerationLinks): void 
 }
 
 function linkOf(commit: CommitRow): Link {
-  const { n, from, to, segment_sha256, parsed_from, parsed_to, read_to, rows, rows_sha256 } = commit;
+  const { n, from, to, segment_sha256, parsed_from, parsed_to, rows, rows_sha256 } = commit;
   const { events, events_sha256, operator, time } = commit;
   return {
     n,
@@ -151,7 +150,6 @@ function linkOf(commit: CommitRow): Link {
     segment_sha256,
     parsed_from,
     parsed_to,
-    read_to,
     rows,
     rows_sha256,
     events,

@@ -16,7 +16,7 @@ export interface Expected {
   readonly entry: Entry;
   /** What the graph said when it was added; null for all but messages. */
   readonly added: Added | null;
-  /** When the commit was made that wrote it. */
+  /** When the commit was made that wrote it; null: not known. */
   readonly createdAt: Date | null;
   /** `maybe`: it waits to be removed, or the whole history tells. */
   readonly presence: "row" | "maybe" | "none";
@@ -83,7 +83,8 @@ export class RowsProof {
     const { offset, length } = entry;
     if (entry.kind === "piece") {
       const { generation: _, ...found } = quarantineFromDb(row);
-      compareRows(what, { offset, length, reason: entry.reason, created_at: expected.createdAt }, found);
+      const created_at = expected.createdAt ?? found.created_at;
+      compareRows(what, { offset, length, reason: entry.reason, created_at }, found);
       return;
     }
     const large: { hash: string; text: string }[] = [];
@@ -145,11 +146,14 @@ export class DigestProof {
     this.#links = links;
   }
 
-  /** Takes the next entry in byte order; returns when the commit was made that wrote it. Throws a Difference. */
+  /**
+   * Takes the next entry in byte order; returns when the commit was made that wrote it, or null for a piece that may yet
+   * be completed, which several commits may have written. Throws a Difference.
+   */
   add(entry: Entry): Date | null {
     let link = this.#links[this.#at];
     for (; link !== undefined && entry.offset >= link.parsed_to; link = this.#links[this.#at]) this.#close(link);
-    if (entry.kind === "piece") return (link ?? this.#lastRead())?.time ?? null;
+    if (entry.kind === "piece") return link?.time ?? null;
     if (link === undefined) throw new Difference(`no commit wrote the ${entry.kind} at offset ${entry.offset}`);
     this.#digest.add(entry.kind, entry.offset, entry.length, entry.digest);
     return link.time;
@@ -157,12 +161,6 @@ export class DigestProof {
 
   finish(): void {
     for (let link = this.#links[this.#at]; link !== undefined; link = this.#links[this.#at]) this.#close(link);
-  }
-
-  /** The commit that read as far as the last one: it wrote the piece that may yet be completed. */
-  #lastRead(): Link | undefined {
-    const readTo = this.#links.at(-1)?.read_to;
-    return this.#links.find((link) => link.read_to === readTo);
   }
 
   #close(link: Link): void {

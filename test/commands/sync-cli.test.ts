@@ -1,6 +1,10 @@
 // riffd sync as a real process: what it prints, how it exits, and what happens when it is disturbed.
+
+import { execFile } from "node:child_process";
 import { chmodSync, chownSync, cpSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { afterAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { EXIT_CODES } from "../../src/errors.ts";
 import { chain, jsonl, progress, SESSION, summary, userMessage, uuid } from "../support/builders.ts";
@@ -370,4 +374,16 @@ describe("riffd sync and the processes beside it", () => {
     expect(after.stderr).toBe("");
     expect(parsed(after).sessions).toMatchObject([{ status: "unchanged", messages: 4 }]);
   });
+});
+
+test("all of its output reaches a reader that is slower than riffd", async () => {
+  // More than a pipe holds (64 KiB), so that what was written is still waiting when the work is done.
+  for (let i = 0; i < 400; i++) {
+    write(`-home-ada/s${i}.jsonl`, jsonl(summary({ leaf: uuid(i), text: "a summary" })));
+  }
+  const cli = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
+  const slowly = `"$0" "${cli}" sync --all --json --projects "${projects}" | { read -r first; sleep 1; tail -n 1; }`;
+  const env = { ...process.env, RIFFD_STATE_DIR: state };
+  const { stdout } = await promisify(execFile)("sh", ["-c", slowly, process.execPath], { env });
+  expect(JSON.parse(stdout)).toMatchObject({ summary: true, sessions: 400 });
 });
