@@ -17,13 +17,13 @@ const CONNECT_DEADLINE_MS = 60_000;
 
 /**
  * Read by the native library when it loads. Without them its block cache takes half of the machine's memory; with
- * them it levels off near 245 MB whatever the size of the store. They win over the environment: with a cache no larger
- * than the write buffer the engine stops for ever in the middle of an import.
+ * them it levels off whatever the size of the store. They win over the environment: with a cache no larger
+ * than a write buffer the engine stops for ever in the middle of an import.
  */
 const ENGINE_SETTINGS = {
-  SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: "16mib",
+  SURREAL_ROCKSDB_WRITE_BUFFER_SIZE: "8mib",
   SURREAL_ROCKSDB_MAX_WRITE_BUFFER_NUMBER: "2",
-  SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: "64mib",
+  SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: "48mib",
 };
 
 /**

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
-import { RiffError } from "../../src/errors.ts";
-import type { SurrealStore } from "../../src/store/surreal-store.ts";
-import type { Store } from "../../src/sync/store.ts";
 import { Model, type ModelSession, type Snapshot } from "../model/model.ts";
 import { historyArb } from "../support/arbitraries.ts";
 import { dumpStore } from "../support/dump.ts";
+import { deathsArb, dyingStore } from "../support/dying-store.ts";
 import { removeScratch, Workbench } from "../support/workbench.ts";
 
 afterAll(removeScratch);
@@ -48,14 +46,13 @@ test("reading in the smallest of steps ends as the model says", async () => {
 
 test("a pass that dies before or after any commit is completed by the next, as if it had not died", async () => {
   await fc.assert(
-    fc.asyncProperty(historyArb, limitsArb, fc.infiniteStream(dieArb), async (history, limits, deaths) => {
+    fc.asyncProperty(historyArb, limitsArb, deathsArb, async (history, limits, deaths) => {
       const bench = await Workbench.create();
       bench.stepLimits = limits;
       const model = new Model();
-      for (const snapshot of history) {
+      for (const [look, snapshot] of history.entries()) {
         bench.lay(snapshot);
-        for (const death of deaths) {
-          if (death === null) break;
+        for (const death of deaths[look] ?? []) {
           bench.faults = dyingStore(death);
           await bench.sync().catch((error: Error) => expect(error.message).toBe("died"));
         }
@@ -71,30 +68,6 @@ test("a pass that dies before or after any commit is completed by the next, as i
 
 /** Steps of a few bytes and rows, so that every look takes many commits. */
 const limitsArb = fc.record({ bytes: fc.integer({ min: 40, max: 1500 }), rows: fc.integer({ min: 1, max: 4 }) });
-
-/** After how many writes a pass dies, and whether the last one was done; null: it does not. */
-const dieArb = fc.option(fc.record({ writes: fc.integer({ min: 0, max: 6 }), done: fc.boolean() }), { freq: 2 });
-
-/** A store that dies with its process: from some write on, no call is answered any more but with an error. */
-function dyingStore(death: { writes: number; done: boolean }): (store: SurrealStore) => Store {
-  return (store) => {
-    let left = death.writes;
-    const writes = new Set<string | symbol>(["commit", "updateSource", "clearVerdictsDue", "removeSuperseded"]);
-    return new Proxy<Store>(store, {
-      get(target, name) {
-        const value = target[name as keyof Store];
-        if (typeof value !== "function") return value;
-        if (name === "readArchive" || name === "segments") return value.bind(target);
-        return async (...args: never[]) => {
-          if (left < 0) throw new RiffError("RIFF_STORE_IO", "died", "");
-          if (!writes.has(name) || left-- > 0) return (value as (...all: never[]) => unknown).apply(target, args);
-          if (death.done) await (value as (...all: never[]) => unknown).apply(target, args);
-          throw new RiffError("RIFF_STORE_IO", "died", "");
-        };
-      },
-    });
-  };
-}
 
 test("a second pass over the same files writes nothing", async () => {
   await fc.assert(
