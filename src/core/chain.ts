@@ -7,10 +7,10 @@ import { sha256Hex } from "./hash.ts";
 /** The hash before a session's first commit. */
 export const CHAIN_START = "0".repeat(64);
 
-/** SHA-256 over a commit without its own hash. Dates count as ISO 8601 with milliseconds. */
-export function commitHash(commit: Readonly<Record<string, unknown>> & { readonly hash?: unknown }): string {
+/** SHA-256 over a session's id and its commit without its own hash. Dates count as ISO 8601 with milliseconds. */
+export function commitHash(sessionId: string, commit: object & { readonly hash?: unknown }): string {
   const { hash: _, ...covered } = commit;
-  return sha256Hex(hashedText(covered));
+  return sha256Hex(hashedText({ session_id: sessionId, ...covered }));
 }
 
 /** SHA-256 over events in order; over nothing it is the empty text. */

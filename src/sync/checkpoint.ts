@@ -19,7 +19,7 @@ export function gateByFacts(source: SourceRow, facts: FileFacts, quiet: boolean,
   const sameFile = source.dev === facts.dev && source.ino === facts.ino;
   const untouched =
     sameFile && source.size === facts.size && source.mtime_ns === facts.mtime_ns && source.ctime_ns === facts.ctime_ns;
-  const due = quiet && prefixIsDue(source, now);
+  const due = quiet && prefixIsDue(source, facts.size, now);
   if (untouched && source.complete && !source.gone && (source.settled || !quiet)) {
     return source.settled && due && prefixIsOld(source, now) ? "all" : "unchanged";
   }
@@ -28,14 +28,11 @@ export function gateByFacts(source: SourceRow, facts: FileFacts, quiet: boolean,
   return "all";
 }
 
-/** Whether bytes were archived since the whole prefix was compared, and a quiet file's should be compared again. */
-function prefixIsDue(source: SourceRow, now: Date): boolean {
-  if (source.verified_size >= source.archived) return false;
-  return (
-    source.archived <= SMALL_PREFIX_BYTES ||
-    source.archived >= source.verified_size * PREFIX_GROWTH ||
-    prefixIsOld(source, now)
-  );
+/** Whether a quiet file that holds more bytes than were last compared as a whole is to be compared again. */
+function prefixIsDue(source: SourceRow, size: number, now: Date): boolean {
+  const bytes = Math.max(source.archived, size);
+  if (source.verified_size >= bytes) return false;
+  return bytes <= SMALL_PREFIX_BYTES || bytes >= source.verified_size * PREFIX_GROWTH || prefixIsOld(source, now);
 }
 
 function prefixIsOld(source: SourceRow, now: Date): boolean {

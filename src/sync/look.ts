@@ -112,7 +112,7 @@ export class SessionLog {
       previous: before.head,
       hash: "",
     };
-    const commit = { ...unhashed, hash: commitHash({ ...unhashed }) };
+    const commit = { ...unhashed, hash: commitHash(before.session_id, unhashed) };
     const session: SessionRow = {
       ...change.session,
       source: [place.host, place.path],

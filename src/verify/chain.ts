@@ -69,7 +69,7 @@ export async function proveChain(
       const commit = readCommit(sessionId, n, row);
       const what = `commit ${n}`;
       expect(what, "previous", last?.hash ?? CHAIN_START, commit.previous);
-      if (commitHash({ ...commit }) !== commit.hash) {
+      if (commitHash(sessionId, commit) !== commit.hash) {
         throw new Difference(`${what}: its hash is ${showHash(commit.hash)}, but that of its columns is another`);
       }
       if (remembered?.chain === n && remembered.head !== commit.hash) {

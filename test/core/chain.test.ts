@@ -6,13 +6,13 @@ const commit = { n: 1, kind: "import", time: new Date("2025-06-01T12:00:00.007Z"
 
 describe("commitHash", () => {
   test("is SHA-256 over the canonical commit without its own hash, times as ISO 8601", () => {
-    const text = `{"kind":"import","n":1,"previous":"${CHAIN_START}","time":"2025-06-01T12:00:00.007Z"}`;
-    expect(commitHash(commit)).toBe(sha256Hex(text));
+    const text = `{"kind":"import","n":1,"previous":"${CHAIN_START}","session_id":"s","time":"2025-06-01T12:00:00.007Z"}`;
+    expect(commitHash("s", commit)).toBe(sha256Hex(text));
   });
 
   test("does not depend on the order of columns, nor on the hash that stands in the row", () => {
     const shuffled = Object.fromEntries(Object.entries({ ...commit, hash: "ab" }).reverse());
-    expect(commitHash(shuffled)).toBe(commitHash(commit));
+    expect(commitHash("s", shuffled)).toBe(commitHash("s", commit));
   });
 
   test.each<[string, object]>([
@@ -21,8 +21,12 @@ describe("commitHash", () => {
     ["the hash of the one before", { previous: CHAIN_START.replace("0", "1") }],
     ["a column more", { operator: "mallory" }],
   ])("changes with %s", (_, change) => {
-    expect(commitHash({ ...commit, ...change })).not.toBe(commitHash(commit));
+    expect(commitHash("s", { ...commit, ...change })).not.toBe(commitHash("s", commit));
   });
+});
+
+test("a chain cannot stand for another session", () => {
+  expect(commitHash("other", commit)).not.toBe(commitHash("s", commit));
 });
 
 describe("eventsDigest", () => {

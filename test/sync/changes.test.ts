@@ -82,6 +82,14 @@ describe("a file edited by hand between two syncs", () => {
     expect(events.map((event) => event.event_type)).toEqual(Array(3).fill("content_updated"));
   });
 
+  test("finds a line that was edited in the middle of a file that also grew", async () => {
+    const long = chain(400);
+    const edited = long.map((message, i) => (i === 200 ? { ...message, version: "9.9.99" } : message));
+    expect(jsonl(...edited).length).toBe(jsonl(...long).length);
+    const { events } = await afterEdits(jsonl(...long), jsonl(...edited, three));
+    expect(events.map((event) => event.event_type)).toEqual(["content_updated", "message_added"]);
+  });
+
   test("stores the bytes that two generations share once", async () => {
     const long = chain(400);
     const edited = long.map((message, i) => (i === 399 ? { ...message, extra: "edited" } : message));

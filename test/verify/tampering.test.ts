@@ -345,7 +345,7 @@ describe("a commit", () => {
     let previous = commits[0]!.previous;
     for (const commit of commits) {
       const unhashed = { ...change(commit), previous, hash: "" };
-      const row = { ...unhashed, hash: commitHash(unhashed) };
+      const row = { ...unhashed, hash: commitHash("gear", unhashed) };
       previous = row.hash;
       const { id: _, ...columns } = commitToDb(row, "gear");
       await alter("UPDATE $id CONTENT $columns", { id: new RecordId("commit", ["gear", commit.n]), columns });
