@@ -76,15 +76,15 @@ export class SessionLog {
    * must be written in order.
    */
   prepare(change: Change): Step {
-    const { session: before, source: expectedSource } = { session: this.#session, source: this.#source };
-    const { time } = change;
+    const before = this.#session;
+    const expectedSource = this.#source;
+    const { time, source } = change;
     const events: EventRow[] = change.events.map((event, i) => ({
       ...event,
       n: before.event_count + 1 + i,
       operator: this.#context.operator,
       timestamp: time,
     }));
-    const source = change.source;
     const place = source ?? expectedSource;
     if (place === null) throw new Error("a commit needs a source");
     const unhashed: CommitRow = {
@@ -93,7 +93,7 @@ export class SessionLog {
       kind: change.kind,
       host: place.host,
       path: place.path,
-      generation: change.generation ?? place.generation,
+      generation: place.generation,
       visible_generation: change.session.generation,
       from: change.from ?? place.archived,
       to: place.archived,
@@ -166,8 +166,6 @@ export interface Change {
   readonly source: SourceRow | null;
   readonly events: readonly NewEvent[];
   readonly findings?: Findings | null;
-  /** The generation of the rows, if it is not the checkpoint's. */
-  readonly generation?: number;
   readonly from?: number;
   readonly segmentSha256?: string;
   readonly parsedFrom?: number;

@@ -62,11 +62,21 @@ export async function syncFile(
     try {
       return await lookOnce(context, files, current, force);
     } catch (thrown) {
-      if (!(thrown instanceof LostRace) || race === MAX_RACES) throw thrown;
+      if (!(thrown instanceof LostRace)) throw thrown;
+      if (race === MAX_RACES) throw outrun(target, thrown);
       const source = await context.store.findSource([context.host, target.path]);
       current = { ...target, source, takesOver: source === null ? target.takesOver : null };
     }
   }
+}
+
+function outrun(target: Target, cause: LostRace): RiffError {
+  return new RiffError(
+    "RIFF_COMMIT_FAILED",
+    `Another writer was faster with session ${target.sessionId}, ${MAX_RACES + 1} times in a row.`,
+    "Nothing is lost. Run the command again when the other writer is done.",
+    cause,
+  );
 }
 
 async function lookOnce(

@@ -56,6 +56,8 @@ const NO_EVENTS: Readonly<Record<EventType, number>> = {
   message_removed: 0,
 };
 
+const NOTHING_READ = { session: null, events: NO_EVENTS, error: null };
+
 /** Brings the store up to date with a scan. Throws only what stops everything: the store's failures, an interrupt. */
 export async function syncPass(context: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
   const sources = new Map((await context.store.sources(context.host)).map((source) => [source.path, source]));
@@ -81,8 +83,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
       const force = options.force || options.forceSessions.has(target.sessionId);
       const report = await syncFile(context, files, target, force);
       if (report === null) {
-        const quietReport = { status: "unchanged" as const, session: null, events: NO_EVENTS, error: null };
-        options.onReport({ ...base, ...quietReport, durationMs: durationMs() });
+        options.onReport({ ...base, ...NOTHING_READ, status: "unchanged", durationMs: durationMs() });
         return;
       }
       const { status, session, events } = report;
@@ -101,14 +102,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
         fatal ??= error;
         return;
       }
-      options.onReport({
-        ...base,
-        status: "failed",
-        session: null,
-        events: NO_EVENTS,
-        error,
-        durationMs: durationMs(),
-      });
+      options.onReport({ ...base, ...NOTHING_READ, status: "failed", error, durationMs: durationMs() });
     }
   };
   await Promise.all(targets.map((target) => queue.add(() => job(target))));
