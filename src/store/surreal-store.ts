@@ -52,7 +52,7 @@ import { run } from "./transaction.ts";
 
 /** Rows read at a time. */
 const PAGE = 1000;
-/** Segments read at a time; each holds up to 1 MiB. */
+/** Segments read at a time; each holds up to 512 KiB. */
 const SEGMENT_PAGE = 16;
 /** How far before an offset the segment that holds it can begin. */
 const SEGMENT_REACH = STEP_LIMITS.bytes;

@@ -48,7 +48,6 @@ export class SessionLog {
     corruption_fixed: 0,
     message_removed: 0,
   };
-  #commits = 0;
 
   /** `source`: the checkpoint as it is in the store, null for a new file. */
   constructor(context: SyncContext, session: SessionRow, source: SourceRow | null) {
@@ -64,11 +63,6 @@ export class SessionLog {
 
   get source(): SourceRow | null {
     return this.#source;
-  }
-
-  /** How many commits were made. */
-  get commits(): number {
-    return this.#commits;
   }
 
   /**
@@ -150,7 +144,6 @@ export class SessionLog {
     const outcome = await this.#context.store.commit(step);
     if (outcome === "lost-race") throw new LostRace(step.session.session_id);
     this.#context.heads.advance(step.session.session_id, step.commit.n, step.commit.hash);
-    this.#commits++;
     for (const event of step.events) this.eventCounts[event.event_type]++;
   }
 }

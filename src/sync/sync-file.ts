@@ -36,7 +36,6 @@ export interface FileReport {
   readonly events: Readonly<Record<EventType, number>>;
   /** Uuids of messages that are new to the store; null: too many to list. */
   readonly newcomers: ReadonlySet<string> | null;
-  readonly commits: number;
   /** The graph as it was written, where the look had it in memory and parents of it are unresolved. */
   readonly tracker: GraphTracker | null;
 }
@@ -188,7 +187,6 @@ function report(look: Look, did: SyncStatus, first: SyncStatus): FileReport {
     session: log.session,
     events: log.eventCounts,
     newcomers: newcomers.uuids,
-    commits: log.commits,
     tracker: look.tracker instanceof GraphTracker && log.session.unresolved_count > 0 ? look.tracker : null,
   };
 }

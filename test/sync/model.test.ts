@@ -14,14 +14,7 @@ const RUNS = Number(process.env.RIFFD_TEST_RUNS ?? 60);
 test("any history of files leaves the store as the model says, after each look", async () => {
   await fc.assert(
     fc.asyncProperty(historyArb, async (history) => {
-      const bench = await Workbench.create();
-      const model = new Model();
-      for (const snapshot of history) {
-        bench.lay(snapshot);
-        await bench.sync();
-        model.see(snapshot);
-        expect(readable(await dumpStore(bench.store))).toEqual(readable(model.sessions()));
-      }
+      await expectModel(await Workbench.create(), history);
     }),
     { numRuns: RUNS, ...seed() },
   );
@@ -32,13 +25,7 @@ test("reading in the smallest of steps ends as the model says", async () => {
     fc.asyncProperty(historyArb, limitsArb, async (history, limits) => {
       const bench = await Workbench.create();
       bench.stepLimits = limits;
-      const model = new Model();
-      for (const snapshot of history) {
-        bench.lay(snapshot);
-        await bench.sync();
-        model.see(snapshot);
-        expect(readable(await dumpStore(bench.store))).toEqual(readable(model.sessions()));
-      }
+      await expectModel(bench, history);
     }),
     { numRuns: Math.ceil(RUNS / 2), ...seed() },
   );
@@ -110,6 +97,17 @@ test("reading a history in one look ends as reading it in many, but for the log 
     { numRuns: Math.ceil(RUNS / 3), ...seed() },
   );
 });
+
+/** Syncs each snapshot of a history; after each the store must be as the model says. */
+async function expectModel(bench: Workbench, history: readonly Snapshot[]): Promise<void> {
+  const model = new Model();
+  for (const snapshot of history) {
+    bench.lay(snapshot);
+    await bench.sync();
+    model.see(snapshot);
+    expect(readable(await dumpStore(bench.store))).toEqual(readable(model.sessions()));
+  }
+}
 
 function withoutHistory(session: ModelSession): ModelSession {
   return { ...session, events: [], removed: [], generation: 0 };
