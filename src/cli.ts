@@ -42,6 +42,7 @@ program
   .option("--operator <name>", "who stands on the commits and events", "cli")
   .option("--projects <dir>", "a projects folder; may be given several times", collect, [])
   .option("--json", "one JSON object a line for each session, then a summary", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
   .action(async (sessions: string[], options) => {
     const { syncCommand } = await import("./commands/sync.ts");
     exitCode = await syncCommand(sessions, options, terminal, interrupt.signal);
@@ -53,6 +54,7 @@ program
   .argument("[session...]", "session ids, unique beginnings of them, or paths of .jsonl files; none: all")
   .option("--all", "everything in the store, also what belongs to no session", false)
   .option("--json", "one JSON object a line for each session, then a summary", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
   .action(async (sessions: string[], options) => {
     const { verifyCommand } = await import("./commands/verify.ts");
     exitCode = await verifyCommand(options.all ? [] : sessions, options, terminal, interrupt.signal);
@@ -65,6 +67,7 @@ program
   .option("-o, --output <file>", "write to this file, which appears only when it is whole, instead of stdout")
   .option("--generation <n>", "as it was before it was rewritten: 1 is the first")
   .option("--force", "replace the file if there is one", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
   .action(async (session: string, options) => {
     const { exportCommand } = await import("./commands/export.ts");
     exitCode = await exportCommand(session, options, terminal, interrupt.signal);

@@ -3,16 +3,14 @@ import { statSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { Writable } from "node:stream";
-import { resolvePaths } from "../config/paths.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
-import { openStore } from "../store/open.ts";
 import type { SurrealStore } from "../store/surreal-store.ts";
 import { interrupted } from "../sync/look.ts";
 import { formatBytes, formatCount, type Output, plural } from "./output.ts";
 import { resolveSession } from "./resolve.ts";
-import { reportSetbacks } from "./setbacks.ts";
+import { openChosenStore, type StoreOptions } from "./store.ts";
 
-export interface ExportOptions {
+export interface ExportOptions extends StoreOptions {
   /** A file; else the bytes go to `stdout`. */
   readonly output?: string;
   /** As typed; the one that readers see if left out. */
@@ -29,9 +27,8 @@ export async function exportCommand(
 ): Promise<number> {
   const target = options.output === undefined ? null : resolve(options.output);
   if (target !== null) refuseToReplace(target, options.force);
-  const opened = await openStore(resolvePaths(process.env));
+  const opened = await openChosenStore(options, output);
   try {
-    reportSetbacks(opened.setbacks, output);
     const { store } = opened;
     const candidates = (await store.summaries()).map(({ session_id, source }) => ({
       sessionId: session_id,

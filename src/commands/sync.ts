@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Presets, SingleBar } from "cli-progress";
-import { resolvePaths, resolveProjects } from "../config/paths.ts";
+import { resolveProjects } from "../config/paths.ts";
 import { EXIT_CODES, RiffError } from "../errors.ts";
 import { discover, transcriptAt } from "../source/discover.ts";
 import { localFiles } from "../source/transcript-file.ts";
-import { type OpenStore, openStore } from "../store/open.ts";
+import type { OpenStore } from "../store/open.ts";
 import type { SyncContext } from "../sync/context.ts";
 import { STEP_LIMITS } from "../sync/steps.ts";
 import type { EventType, SessionRow, SessionSummary } from "../sync/store.ts";
@@ -17,9 +17,9 @@ import { type SessionReport, syncPass } from "../sync/sync.ts";
 import { sessionIdOf, type Transcript } from "../sync/transcript.ts";
 import { formatCount, formatError, formatScore, type Output, plural } from "./output.ts";
 import { resolveSession } from "./resolve.ts";
-import { reportSetbacks } from "./setbacks.ts";
+import { openChosenStore, type StoreOptions } from "./store.ts";
 
-export interface SyncOptions {
+export interface SyncOptions extends StoreOptions {
   readonly all: boolean;
   readonly force: boolean;
   readonly operator: string;
@@ -60,9 +60,8 @@ export async function syncCommand(
   }
   for (const problem of scan.problems) if (problem !== fatal) output.note(formatError(problem));
 
-  const opened = await openStore(resolvePaths(process.env));
+  const opened = await openChosenStore(options, output);
   try {
-    reportSetbacks(opened.setbacks, output);
     const only = queries.length === 0 ? null : await select(queries, transcripts, opened, roots);
     const context: SyncContext = {
       store: opened.store,

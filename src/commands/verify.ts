@@ -1,18 +1,16 @@
 // riffd verify: proves that the store is what riffd wrote, from the commits down to the bytes.
-import { resolvePaths } from "../config/paths.ts";
 import { EXIT_CODES } from "../errors.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import type { Setback } from "../store/heads.ts";
-import { openStore } from "../store/open.ts";
 import { interrupted } from "../sync/look.ts";
 import { VerifyReader } from "../verify/reader.ts";
 import type { SessionVerdict, VerifyContext } from "../verify/session.ts";
 import { listSessions, verifySessions, verifyStore } from "../verify/verify.ts";
 import { formatBytes, type Output, plural } from "./output.ts";
 import { resolveSession } from "./resolve.ts";
-import { reportSetbacks } from "./setbacks.ts";
+import { openChosenStore, type StoreOptions } from "./store.ts";
 
-export interface VerifyOptions {
+export interface VerifyOptions extends StoreOptions {
   readonly json: boolean;
 }
 
@@ -24,9 +22,8 @@ export async function verifyCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const started = performance.now();
-  const { store, heads, host, setbacks, close } = await openStore(resolvePaths(process.env));
+  const { store, heads, host, setbacks, close } = await openChosenStore(options, output);
   try {
-    reportSetbacks(setbacks, output);
     const reader = new VerifyReader(store);
     const context: VerifyContext = { reader, heads, host, files: localFiles, signal };
     const listed = await listSessions(context);
