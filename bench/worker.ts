@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { NodeEngine } from "@surrealdb/node";
+import type { EmbeddedTarget } from "../src/config/store-target.ts";
 import type { Step } from "../src/sync/store.ts";
 import { openStore, run, SurrealStore, syncCommand } from "./riffd.ts";
 import { callsOf, createSingly, Recorder, runCalls, type SessionLoad } from "./workload.ts";
@@ -104,7 +105,7 @@ export interface WriteResult {
 /** Writes recorded rows in plain transactions; everything is built before the clock starts. */
 async function writeRecorded(input: EngineInput): Promise<WriteResult> {
   const sessions = readLoads(input.record).map((load) => callsOf(load, input.batchRows));
-  const { store } = await openStore(pathsIn(input.stateDir));
+  const { store } = await openStore(targetIn(input.stateDir), input);
   const cpuBefore = process.cpuUsage();
   const started = performance.now();
   await runCalls(store.db, sessions, input.inFlight);
@@ -117,7 +118,7 @@ async function writeRecorded(input: EngineInput): Promise<WriteResult> {
 /** Writes recorded messages with one CREATE each. */
 async function createOneByOne(input: { record: string; stateDir: string; count: number }): Promise<WriteResult> {
   const loads = readLoads(input.record);
-  const { store } = await openStore(pathsIn(input.stateDir));
+  const { store } = await openStore(targetIn(input.stateDir), input);
   const cpuBefore = process.cpuUsage();
   const started = performance.now();
   const messages = await createSingly(store.db, loads, input.count);
@@ -183,7 +184,7 @@ function valuesIn(result: unknown): number {
 
 /** How many rows each table has. */
 async function countTables(input: { stateDir: string }): Promise<Record<string, number>> {
-  const { store } = await openStore(pathsIn(input.stateDir));
+  const { store } = await openStore(targetIn(input.stateDir), input);
   const [{ tables }] = await run<[{ tables: Record<string, string> }]>(store.db, "INFO FOR DB");
   const counts: Record<string, number> = {};
   for (const table of Object.keys(tables)) {
@@ -193,8 +194,8 @@ async function countTables(input: { stateDir: string }): Promise<Record<string, 
   return counts;
 }
 
-function pathsIn(stateDir: string) {
-  return { stateDir, storeDir: join(stateDir, "store") };
+function targetIn(stateDir: string): EmbeddedTarget {
+  return { kind: "embedded", dir: join(stateDir, "store") };
 }
 
 const JOBS: Readonly<Record<string, (input: never) => Promise<unknown>>> = {

@@ -27,7 +27,7 @@ export async function exportCommand(
 ): Promise<number> {
   const target = options.output === undefined ? null : resolve(options.output);
   if (target !== null) refuseToReplace(target, options.force);
-  const opened = await openChosenStore(options, output);
+  const opened = await openChosenStore(options, output, signal, { readOnly: true });
   try {
     const { store } = opened;
     const candidates = (await store.summaries()).map(({ session_id, source }) => ({

@@ -11,7 +11,6 @@ import { discover, transcriptAt } from "../source/discover.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import type { OpenStore } from "../store/open.ts";
 import type { SyncContext } from "../sync/context.ts";
-import { STEP_LIMITS } from "../sync/steps.ts";
 import type { EventType, SessionRow, SessionSummary } from "../sync/store.ts";
 import { type SessionReport, syncPass } from "../sync/sync.ts";
 import { sessionIdOf, type Transcript } from "../sync/transcript.ts";
@@ -60,7 +59,7 @@ export async function syncCommand(
   }
   for (const problem of scan.problems) if (problem !== fatal) output.note(formatError(problem));
 
-  const opened = await openChosenStore(options, output);
+  const opened = await openChosenStore(options, output, signal);
   try {
     const only = queries.length === 0 ? null : await select(queries, transcripts, opened, roots);
     const context: SyncContext = {
@@ -69,7 +68,7 @@ export async function syncCommand(
       host: opened.host,
       operator: options.operator,
       quietMs: QUIET_MS,
-      stepLimits: STEP_LIMITS,
+      stepLimits: opened.store.stepLimits,
       now: () => new Date(),
       signal,
     };

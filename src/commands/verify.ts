@@ -22,7 +22,7 @@ export async function verifyCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const started = performance.now();
-  const { store, heads, host, setbacks, close } = await openChosenStore(options, output);
+  const { store, heads, host, setbacks, close } = await openChosenStore(options, output, signal, { readOnly: true });
   try {
     const reader = new VerifyReader(store);
     const context: VerifyContext = { reader, heads, host, files: localFiles, signal };

@@ -5,10 +5,8 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConnectionState, DriverContext, Surreal, SurrealEngine } from "surrealdb";
+import { DATABASE, NAMESPACE } from "../config/store-target.ts";
 import { RiffError, toError } from "../errors.ts";
-
-export const NAMESPACE = "nabi";
-const DATABASE = "conversations";
 
 /** How long another command's lock is waited for. */
 const LOCK_WAIT_MS = 5_000;
@@ -148,16 +146,21 @@ function openFailure(dir: string, error: Error): RiffError {
     );
   }
   return new RiffError(
-    isStorageError(error) ? "RIFF_STORE_IO" : "RIFF_STORE_UNREACHABLE",
+    isDiskFull(error) ? "RIFF_DISK_FULL" : isStorageError(error) ? "RIFF_STORE_IO" : "RIFF_STORE_UNREACHABLE",
     `Cannot open the store ${dir}: ${error.message}`,
     "Check the folder's rights and the free space of its disk, and run the command again.",
     error,
   );
 }
 
+/** The disk below the embedded engine has no room left. */
+export function isDiskFull(error: Error): boolean {
+  return /No space left|ENOSPC|disk quota exceeded|EDQUOT/i.test(error.message);
+}
+
 /** A failure of the disk below the embedded engine, from which it does not recover in this process. */
 export function isStorageError(error: Error): boolean {
-  return /IO error|No space left|Input\/output error|ENOSPC|EIO|Read-only file system|Permission denied/i.test(
-    error.message,
+  return (
+    isDiskFull(error) || /IO error|Input\/output error|EIO|Read-only file system|Permission denied/i.test(error.message)
   );
 }

@@ -1,13 +1,16 @@
-// Opens the embedded store with everything that belongs to it: schema, host row, heads.
+// Opens a store with everything that belongs to it: schema, host row, heads.
 
 import { hostname } from "node:os";
-import type { Surreal } from "surrealdb";
 import { type Paths, readHostId } from "../config/paths.ts";
+import { locationOf, type StoreTarget } from "../config/store-target.ts";
+import { RiffError } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { EmbeddedDatabase } from "./embedded-database.ts";
 import { createPrivateFolder, openEngine } from "./engine.ts";
 import { Heads, type Setback } from "./heads.ts";
+import { RemoteDatabase, type RemoteEvents } from "./remote-database.ts";
 import { applyMigrations, readMigrations } from "./schema.ts";
 import { SurrealStore } from "./surreal-store.ts";
-import { run } from "./transaction.ts";
 
 export interface OpenStore {
   readonly store: SurrealStore;
@@ -15,24 +18,43 @@ export interface OpenStore {
   readonly host: string;
   /** Sessions that the store is behind on: it was rolled back or damaged. */
   readonly setbacks: readonly Setback[];
-  /** Closes heads and store; the engine's lock is held until the process ends. */
+  /** Closes heads and store; an embedded engine's lock is held until the process ends. */
   close(): Promise<void>;
 }
 
-/** Opens (or creates) the embedded store. Throws the codes of `openEngine` and `applyMigrations`. */
-export async function openStore(paths: Paths): Promise<OpenStore> {
-  createPrivateFolder(paths.stateDir);
-  const host = readHostId(paths.stateDir);
-  const db: Surreal = await openEngine(paths.storeDir);
-  await applyMigrations(db, readMigrations());
-  const store = new SurrealStore(db, `rocksdb://${paths.storeDir}`);
-  await run(
-    db,
-    `IF (SELECT VALUE id FROM ONLY type::record('host', $host)) IS NONE
-       { INSERT IGNORE INTO host {id: $host, name: $name, first_seen: time::now()} RETURN NONE }`,
-    { host, name: hostname() },
-  );
-  const heads = Heads.open(paths.stateDir, store.location);
+export interface OpenOptions {
+  /** Only reads; then no rights to write are needed. */
+  readonly readOnly: boolean;
+  readonly events: RemoteEvents;
+  /** Aborted: waiting for a server ends. */
+  readonly signal: AbortSignal;
+}
+
+const QUIETLY: OpenOptions = {
+  readOnly: false,
+  events: { away: () => {}, back: () => {} },
+  signal: new AbortController().signal,
+};
+
+/** Opens the database of a target, whatever is in it. Throws the codes of `openEngine` and `RemoteDatabase.open`. */
+export async function openDatabase(target: StoreTarget, options: OpenOptions = QUIETLY): Promise<Database> {
+  if (target.kind === "remote") return RemoteDatabase.open(target, options.events, options.signal);
+  return new EmbeddedDatabase(await openEngine(target.dir), locationOf(target));
+}
+
+/** Opens a store; one that is new gets its schema. Throws the codes of `openDatabase` and `applyMigrations`. */
+export async function openStore(
+  target: StoreTarget,
+  { stateDir }: Pick<Paths, "stateDir">,
+  options: OpenOptions = QUIETLY,
+): Promise<OpenStore> {
+  createPrivateFolder(stateDir);
+  const host = readHostId(stateDir);
+  const database = await openDatabase(target, options);
+  await applyMigrations(database.surreal, readMigrations());
+  if (!options.readOnly) await registerHost(database, host);
+  const store = new SurrealStore(database);
+  const heads = Heads.open(stateDir, headsKey(target));
   const setbacks = heads.size === 0 ? [] : heads.setbacks(await store.chainHeads());
   return {
     store,
@@ -41,7 +63,28 @@ export async function openStore(paths: Paths): Promise<OpenStore> {
     setbacks,
     async close() {
       heads.close();
-      await store.close();
+      await database.close();
     },
   };
+}
+
+/** Notes this machine in the store; a store that leaves the row out, and says nothing, denies all others too. */
+async function registerHost(database: Database, host: string): Promise<void> {
+  const [, name] = await database.run<[unknown, unknown]>(
+    `INSERT IGNORE INTO host {id: $host, name: $name, first_seen: time::now()} RETURN NONE;
+     SELECT VALUE name FROM ONLY type::record('host', $host)`,
+    { host, name: hostname() },
+  );
+  if (typeof name === "string") return;
+  throw new RiffError(
+    "RIFF_PERMISSION_DENIED",
+    `The user may not write to the store at ${database.location}. Nothing was written.`,
+    "Use a user with the role EDITOR or OWNER in this database (SURREALDB_USER, SURREALDB_PASS).",
+  );
+}
+
+/** One for each database, however it is reached. */
+function headsKey(target: StoreTarget): string {
+  if (target.kind === "embedded") return locationOf(target);
+  return `surrealdb://${new URL(target.url).host}/${target.namespace}/${target.database}`;
 }

@@ -1,9 +1,10 @@
 // The store behind the SurrealDB SDK: reads rows, and writes a step as one guarded transaction.
 // Queries are constant text; every value is a parameter.
-import { DateTime, RecordId, type Surreal } from "surrealdb";
+import { RecordId, type Surreal } from "surrealdb";
+import { Backoff } from "../backoff.ts";
 import { RiffError, toError } from "../errors.ts";
 import { DICTIONARY_BYTES, decodeSegment } from "../sync/segment-codec.ts";
-import { STEP_LIMITS } from "../sync/steps.ts";
+import { STEP_LIMITS, type StepLimits } from "../sync/steps.ts";
 import type {
   ChainHead,
   CommitOutcome,
@@ -22,33 +23,27 @@ import type {
   Store,
   UnresolvedRow,
 } from "../sync/store.ts";
-import { isStorageError } from "./engine.ts";
+import { type Database, Unanswered } from "./database.ts";
+import { isDenied } from "./denied.ts";
 import {
   commitFromDb,
-  commitToDb,
   type DbRow,
   eventFromDb,
-  eventToDb,
   foundFromDb,
   messageFromDb,
-  messagesToDb,
-  placed,
   quarantineFromDb,
   recordFromDb,
   type StoredMessage,
   segmentFromDb,
-  segmentToDb,
   sessionFromDb,
   sessionRecord,
-  sessionToDb,
   sourceFromDb,
   sourceRecord,
   summaryFromDb,
   toDb,
   unresolvedFromDb,
-  unresolvedToDb,
 } from "./rows.ts";
-import { run } from "./transaction.ts";
+import { stepQuery } from "./step-query.ts";
 
 /** Rows read at a time. */
 const PAGE = 1000;
@@ -61,19 +56,28 @@ const LOOKUP_BATCH = 500;
 /** UTF-16 code units of one part of a large content: at most 1 MiB as UTF-8. */
 const CONTENT_PART_CHARS = 256 * 1024;
 const CONTENT_PARTS_PER_CALL = 4;
+/** Times that a commit is sent, at most. */
+const MAX_ATTEMPTS = 10;
 
 export class SurrealStore implements Store {
-  readonly location: string;
-  readonly #db: Surreal;
+  /** For the few readers with queries of their own. */
+  readonly database: Database;
 
-  constructor(db: Surreal, location: string) {
-    this.#db = db;
-    this.location = location;
+  constructor(database: Database) {
+    this.database = database;
   }
 
-  /** The connection, for the few readers with queries of their own (`verify`, tests). */
+  get location(): string {
+    return this.database.location;
+  }
+
+  get stepLimits(): StepLimits {
+    return this.database.limits.step;
+  }
+
+  /** The SDK's connection as it is now. */
   get db(): Surreal {
-    return this.#db;
+    return this.database.surreal;
   }
 
   async sources(host: string): Promise<SourceRow[]> {
@@ -111,6 +115,20 @@ export class SurrealStore implements Store {
   async sessionIds(): Promise<string[]> {
     const [ids] = await this.#read<[string[]]>("SELECT VALUE session_id FROM session");
     return ids.sort();
+  }
+
+  async owners(ids: readonly string[]): Promise<Map<string, SourceKey>> {
+    const owners = new Map<string, SourceKey>();
+    for (let i = 0; i < ids.length; i += LOOKUP_BATCH) {
+      const [rows] = await this.#read<[({ session_id?: string; source?: RecordId } | undefined)[]]>(
+        "RETURN $ids.{session_id, source}",
+        { ids: ids.slice(i, i + LOOKUP_BATCH).map(sessionRecord) },
+      );
+      for (const row of rows) {
+        if (row?.session_id && row.source) owners.set(row.session_id, row.source.id as unknown as SourceKey);
+      }
+    }
+    return owners;
   }
 
   async chainHeads(): Promise<ChainHead[]> {
@@ -309,23 +327,35 @@ export class SurrealStore implements Store {
 
   async commit(step: Step): Promise<CommitOutcome> {
     for (const large of step.largeContents) await this.#writeLargeContent(large.hash, large.text);
-    const { text, parameters } = transactionOf(step);
-    try {
-      await run(this.#db, text, parameters);
-      return "committed";
-    } catch (thrown) {
-      const error = toError(thrown);
-      if (isStorageError(error)) throw storageFailure(this.location, error);
-      const committed = await this.#commitRow(step.session.session_id, step.commit.n);
-      if (committed?.step_id === step.commit.step_id) return "committed";
-      if (committed !== null || /riffd: (chain|checkpoint)/.test(error.message)) return "lost-race";
-      throw new RiffError(
-        "RIFF_COMMIT_FAILED",
-        `The store did not take commit ${step.commit.n} of session ${step.session.session_id}: ${error.message}`,
-        "Nothing of this step was written. Run the command again; if it fails again, please report it.",
-        error,
-      );
+    const { text, parameters, ahead } = stepQuery(step, this.database.limits);
+    for (const part of ahead) await this.#read("INSERT IGNORE INTO staged $part RETURN NONE", { part });
+    const backoff = new Backoff();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await this.database.runOnce(text, parameters);
+        return "committed";
+      } catch (thrown) {
+        if (thrown instanceof RiffError) throw thrown;
+        const error = toError(thrown);
+        const settled = await this.#settle(step, error);
+        if (settled !== null) return settled;
+        if (attempt >= MAX_ATTEMPTS) throw refused(step, error);
+      }
+      await backoff.wait();
     }
+  }
+
+  /**
+   * What became of a commit that failed or was not answered: the commit row tells, not the error. null: it is not there,
+   * and may be sent again, for its guards let it in only once.
+   */
+  async #settle(step: Step, error: Error): Promise<CommitOutcome | null> {
+    const { session_id } = step.session;
+    const committed = await this.#commitRow(session_id, step.commit.n);
+    if (committed?.step_id === step.commit.step_id) return "committed";
+    if (committed !== null || /riffd: (chain|checkpoint)/.test(error.message)) return "lost-race";
+    if (error instanceof Unanswered || isConflict(error)) return null;
+    throw refused(step, error);
   }
 
   async #commitRow(sessionId: string, n: number): Promise<CommitRow | null> {
@@ -366,11 +396,20 @@ export class SurrealStore implements Store {
     return rows.length === 1;
   }
 
-  async clearVerdictsDue(keys: readonly SourceKey[]): Promise<void> {
-    if (keys.length === 0) return;
-    await this.#read("FOR $id IN $ids { UPDATE $id SET verdicts_due = false RETURN NONE }", {
-      ids: keys.map(sourceRecord),
-    });
+  async clearVerdictsDue(sources: readonly SourceRow[]): Promise<void> {
+    for (let i = 0; i < sources.length; i += LOOKUP_BATCH) {
+      await this.#read(
+        `FOR $one IN $sources {
+           UPDATE $one.id SET verdicts_due = false
+             WHERE [generation, archived, parsed] = $one.at RETURN NONE }`,
+        {
+          sources: sources.slice(i, i + LOOKUP_BATCH).map((source) => ({
+            id: sourceRecord([source.host, source.path]),
+            at: [source.generation, source.archived, source.parsed],
+          })),
+        },
+      );
+    }
   }
 
   async removeSuperseded(sessionId: string, visibleGeneration: number): Promise<void> {
@@ -397,7 +436,7 @@ export class SurrealStore implements Store {
   }
 
   async close(): Promise<void> {
-    await this.#db.close();
+    await this.database.close();
   }
 
   async *#pages<T extends { readonly offset: number }>(
@@ -439,140 +478,38 @@ export class SurrealStore implements Store {
     }
   }
 
-  async #read<T extends unknown[]>(text: string, parameters: Record<string, unknown> = {}): Promise<T> {
-    try {
-      return await run<T>(this.#db, text, parameters);
-    } catch (thrown) {
-      const error = toError(thrown);
-      throw isStorageError(error) ? storageFailure(this.location, error) : error;
-    }
+  #read<T extends unknown[]>(text: string, parameters: Record<string, unknown> = {}): Promise<T> {
+    return this.database.run<T>(text, parameters);
   }
 }
 
-/**
- * The transaction of a step. The guard rows are written by every commit, so that of two racing commits one fails; rows
- * are counted inside, because a store that denies a write does so silently.
- */
-function transactionOf(step: Step): { text: string; parameters: Record<string, unknown> } {
-  const { session, source, commit, expectedSource } = step;
-  const id = session.session_id;
-  const parameters: Record<string, unknown> = {
-    held: sessionRecord(id),
-    s: id,
-    g: commit.generation,
-    chain: commit.n - 1,
-    row: sessionToDb(session),
-    log: commitToDb(commit, id),
-  };
-  const parts = [
-    `BEGIN;
-     IF ((SELECT VALUE chain FROM ONLY $held) ?? 0) != $chain { THROW 'riffd: chain' };`,
-  ];
-  if (source !== null) {
-    parameters.file = sourceRecord([source.host, source.path]);
-    parameters.checkpoint = toDb(source);
-    parameters.at =
-      expectedSource === null ? [] : [expectedSource.generation, expectedSource.archived, expectedSource.parsed];
-    parts.push(
-      `LET $now = (SELECT generation, archived, parsed FROM ONLY $file);
-       IF (IF $now IS NONE OR $now IS NULL { [] } ELSE { [$now.generation, $now.archived, $now.parsed] }) != $at
-         { THROW 'riffd: checkpoint' };
-       UPSERT $file CONTENT $checkpoint RETURN NONE;`,
-    );
-  }
-  const insert = (table: keyof typeof INSERTS, rows: readonly object[]) => {
-    if (rows.length === 0) return;
-    parameters[table] = rows;
-    parts.push(INSERTS[table]);
-  };
-  const { generation } = commit;
-  insert("message", messagesToDb(step.messages, id, generation));
-  insert(
-    "record",
-    step.records.map((row) => placed(row, id, generation)),
-  );
-  if (step.pieceRemoved !== null) {
-    parameters.piece = new RecordId("quarantine", [id, generation, step.pieceRemoved]);
-    parts.push("DELETE $piece RETURN NONE;");
-  }
-  insert(
-    "quarantine",
-    step.quarantine.map((row) => placed(row, id, generation)),
-  );
-  insert(
-    "source_segment",
-    step.segments.map((row) => segmentToDb(row, id, generation)),
-  );
-  insert(
-    "repair_event",
-    step.events.map((row) => eventToDb(row, id)),
-  );
-  insert("unresolved", step.unresolvedSet.map(unresolvedToDb));
-  if (step.unresolvedRemoved.length > 0) {
-    parameters.gone = step.unresolvedRemoved.map(
-      (row) => new RecordId("unresolved", [row.parent_uuid, row.session_id, row.generation, row.offset]),
-    );
-    parts.push("FOR $id IN $gone { DELETE $id RETURN NONE };");
-  }
-  if (step.verdicts.length > 0) {
-    parameters.verdicts = step.verdicts;
-    parts.push(
-      `FOR $v IN $verdicts {
-         UPDATE type::record('message', [$s, $g, $v.offset]) SET parent_state = $v.parent_state,
-           is_orphaned = $v.is_orphaned, corruption_score = $v.corruption_score RETURN NONE };`,
-    );
-  }
-  if (step.removed.length > 0) {
-    parameters.removed = step.removed;
-    parameters.time = new DateTime(commit.time);
-    parts.push(
-      `FOR $r IN $removed {
-         UPDATE type::record('message', [$s, $r.generation, $r.offset]) SET removed_at = $time RETURN NONE };`,
-    );
-  }
-  if (step.restored.length > 0) {
-    parameters.restored = step.restored;
-    parts.push("FOR $r IN $restored { DELETE type::record('message', [$s, $r.generation, $r.offset]) RETURN NONE };");
-  }
-  if (step.sourceRemoved !== null) {
-    parameters.left = sourceRecord(step.sourceRemoved);
-    parts.push("DELETE $left RETURN NONE;");
-  }
-  parts.push(
-    `IF array::len(INSERT INTO commit $log RETURN VALUE n) != 1 { THROW 'riffd: denied commit' };
-     IF array::len(UPSERT $held CONTENT $row RETURN VALUE chain) != 1 { THROW 'riffd: denied session' };
-     COMMIT;`,
-  );
-  return { text: parts.join("\n"), parameters };
+/** Two transactions met; engines tell it in many ways, and some of them only at the end. */
+function isConflict(error: Error): boolean {
+  return /conflict|can be retried|Cannot COMMIT|internal error/i.test(error.message);
 }
 
-const counted = (table: string, column: string) =>
-  `IF array::len(INSERT INTO ${table} $${table} RETURN VALUE ${column}) != array::len($${table})
-     { THROW 'riffd: denied ${table}' };`;
-
-const INSERTS = {
-  message: counted("message", "length"),
-  record: counted("record", "length"),
-  quarantine: counted("quarantine", "length"),
-  source_segment: counted("source_segment", "length"),
-  repair_event: counted("repair_event", "event_type"),
-  unresolved: `INSERT INTO unresolved $unresolved
-     ON DUPLICATE KEY UPDATE state = $input.state, found_in = $input.found_in RETURN NONE;`,
-} as const;
+/** The store has said no, and would say it again. */
+function refused({ session, commit }: Step, error: Error): RiffError {
+  if (isDenied(error)) {
+    return new RiffError(
+      "RIFF_PERMISSION_DENIED",
+      `The store's user may not write commit ${commit.n} of session ${session.session_id}: ${error.message}. Nothing of it was written.`,
+      "Use a user with the role EDITOR or OWNER in this database (SURREALDB_USER, SURREALDB_PASS).",
+      error,
+    );
+  }
+  return new RiffError(
+    "RIFF_COMMIT_FAILED",
+    `The store did not take commit ${commit.n} of session ${session.session_id}: ${error.message}`,
+    "Nothing of this step was written. Run the command again; if it fails again, please report it.",
+    error,
+  );
+}
 
 function missingBytes(where: string, at: number): RiffError {
   return new RiffError(
     "RIFF_STORE_DAMAGED",
     `The archived bytes ${where} are missing from offset ${at} on.`,
     "Run `riffd verify` to see all that is damaged, and restore the store from a backup.",
-  );
-}
-
-function storageFailure(location: string, error: Error): RiffError {
-  return new RiffError(
-    "RIFF_STORE_IO",
-    `The store ${location} cannot be written or read any more: ${error.message}`,
-    "Check the free space and the health of its disk, and run the command again. What was committed is safe.",
-    error,
   );
 }

@@ -36,6 +36,16 @@ export type NewEvent = Omit<EventRow, "n" | "operator" | "timestamp">;
 /** Another writer was first; nothing of the step was written. Caught by the sync, which looks again. */
 export class LostRace extends Error {}
 
+/** A race that was lost too often. */
+export function outrun(sessionId: string, cause: LostRace): RiffError {
+  return new RiffError(
+    "RIFF_COMMIT_FAILED",
+    `Another writer was faster with session ${sessionId}, time and again.`,
+    "Nothing is lost. Run the command again when the other writer is done.",
+    cause,
+  );
+}
+
 /** A session's state between two commits of this process; each commit moves it on. */
 export class SessionLog {
   readonly #context: SyncContext;

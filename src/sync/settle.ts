@@ -2,10 +2,16 @@
 // still `pending` follow from what the store holds, not from the order in which it came. Writes a session only where
 // something changed.
 import type { SyncContext } from "./context.ts";
-import { damageEvent, damageFixed, SessionLog, withFindingsOf } from "./look.ts";
+import { damageEvent, damageFixed, LostRace, outrun, SessionLog, withFindingsOf } from "./look.ts";
 import { reload } from "./reload.ts";
 import type { EventType, FoundMessage, SessionRow, SourceRow, Store, UnresolvedRow } from "./store.ts";
 import type { GraphTracker } from "./tracker.ts";
+
+/** The graph of a session as commit `chain` left it. */
+export interface WrittenGraph {
+  readonly tracker: GraphTracker;
+  readonly chain: number;
+}
 
 /** What a pass changed, as far as it matters for parents. */
 export interface Scope {
@@ -14,8 +20,11 @@ export interface Scope {
   /** Uuids that are new to the store; null: too many, or some have gone: all unresolved parents are looked at. */
   readonly newcomers: ReadonlySet<string> | null;
   /** Graphs of sessions that were read, as they were written. */
-  readonly trackers: ReadonlyMap<string, GraphTracker>;
+  readonly trackers: ReadonlyMap<string, WrittenGraph>;
 }
+
+/** Times that a session is looked at when another writer is faster. */
+const MAX_ROUNDS = 10;
 
 interface Verdict {
   readonly state: UnresolvedRow["state"];
@@ -35,8 +44,10 @@ export async function* settle(
   context: SyncContext,
   scope: Scope,
   projectIsRead: (project: string) => boolean,
+  round = 1,
 ): AsyncGenerator<Settled> {
   const { store } = context;
+  const lost = new Set<string>();
   const rows = await unresolvedIn(store, scope);
   const found = await foundByUuid(store, rows);
   const bySession = new Map<string, UnresolvedRow[]>();
@@ -51,10 +62,19 @@ export async function* settle(
     // A generation in the making is settled when it is turned to.
     if (source === null || !source.complete || source.generation !== session.generation) continue;
     const waiting = bySession.get(session.session_id) ?? [];
-    const tracker = scope.trackers.get(session.session_id) ?? null;
-    const settled = await settleSession(context, { session, source, waiting, tracker }, found, projectIsRead);
-    if (settled !== null) yield settled;
+    const written = scope.trackers.get(session.session_id);
+    const tracker = written?.chain === session.chain ? written.tracker : null;
+    try {
+      const settled = await settleSession(context, { session, source, waiting, tracker }, found, projectIsRead);
+      if (settled !== null) yield settled;
+    } catch (thrown) {
+      if (!(thrown instanceof LostRace)) throw thrown;
+      if (round === MAX_ROUNDS) throw outrun(session.session_id, thrown);
+      lost.add(session.session_id);
+    }
   }
+  if (lost.size === 0) return;
+  yield* settle(context, { sessions: lost, newcomers: new Set(), trackers: new Map() }, projectIsRead, round + 1);
 }
 
 async function unresolvedIn(store: Store, scope: Scope): Promise<UnresolvedRow[]> {

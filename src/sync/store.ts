@@ -321,6 +321,8 @@ export interface Store {
   findSessions(ids: readonly string[]): Promise<{ session: SessionRow; source: SourceRow | null }[]>;
   /** Ids of all sessions, in order. */
   sessionIds(): Promise<string[]>;
+  /** The files of those of the sessions that there are, by id. */
+  owners(ids: readonly string[]): Promise<Map<string, SourceKey>>;
   chainHeads(): Promise<ChainHead[]>;
   /** What reports say of sessions, for all of them. */
   summaries(): Promise<SessionSummary[]>;
@@ -349,8 +351,8 @@ export interface Store {
   commit(step: Step): Promise<CommitOutcome>;
   /** Writes a checkpoint that changes nothing but its bookkeeping, if it still is as `expected`. */
   updateSource(source: SourceRow, expected: SourceRow): Promise<boolean>;
-  /** Marks the verdicts of these sources as written. */
-  clearVerdictsDue(keys: readonly SourceKey[]): Promise<void>;
+  /** Marks the verdicts of these sources as written, where they were not read further since. */
+  clearVerdictsDue(sources: readonly SourceRow[]): Promise<void>;
   /** Removes the rows of a session's older generations, but for messages that vanished. May be called again. */
   removeSuperseded(sessionId: string, visibleGeneration: number): Promise<void>;
 

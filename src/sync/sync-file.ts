@@ -1,18 +1,20 @@
 // One pass over one file: gate → read the new bytes → diff → commit. What it finds of other sessions' parents is left
 // to settle.ts, which runs when the files of a pass have been read.
+import { Backoff } from "../backoff.ts";
 import { CHAIN_START } from "../core/chain.ts";
 import { EMPTY_HASH } from "../core/hash.ts";
 import { RiffError } from "../errors.ts";
 import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./checkpoint.ts";
 import type { SyncContext } from "./context.ts";
 import type { FileFacts, Files, OpenTranscript } from "./files.ts";
-import { LostRace, SessionLog, versionKey, writeLook } from "./look.ts";
+import { interrupted, LostRace, outrun, SessionLog, versionKey, writeLook } from "./look.ts";
 import { reload } from "./reload.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
 import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
 import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceRow } from "./store.ts";
 import { Totals } from "./totals.ts";
 import { AppendTracker, GraphTracker, type Tracker } from "./tracker.ts";
+import { candidateIds } from "./transcript.ts";
 import { turnGeneration } from "./turn.ts";
 
 /** A file, and the session that its bytes belong to. */
@@ -20,6 +22,8 @@ export interface Target {
   readonly path: string;
   readonly project: string;
   readonly sessionId: string;
+  /** The id it has unless another file's session has it: see `candidateIds`. */
+  readonly plainId: string;
   readonly kind: "main" | "agent";
   readonly parentSession: string | null;
   /** Its checkpoint; null: the file was never read. */
@@ -40,8 +44,10 @@ export interface FileReport {
   readonly tracker: GraphTracker | null;
 }
 
-/** A lost race is tried again this often. */
-const MAX_RACES = 5;
+/** Looks that find the checkpoint where the one before found it, and are outrun all the same. */
+const MAX_STANDING_RACES = 5;
+/** Looks that are outrun, whatever they find. */
+const MAX_RACES = 100;
 
 /** More new uuids than this are not listed. */
 const MAX_NEWCOMERS = 500;
@@ -57,25 +63,37 @@ export async function syncFile(
   force: boolean,
 ): Promise<FileReport | null> {
   let current = target;
-  for (let race = 0; ; race++) {
+  let standing = 0;
+  const backoff = new Backoff({ signal: context.signal, longest: 2_000 });
+  for (let race = 1; ; race++) {
     try {
       return await lookOnce(context, files, current, force);
     } catch (thrown) {
       if (!(thrown instanceof LostRace)) throw thrown;
-      if (race === MAX_RACES) throw outrun(target, thrown);
+      // As long as the other writer moves on, it does this file's work: it is let ahead.
       const source = await context.store.findSource([context.host, target.path]);
-      current = { ...target, source, takesOver: source === null ? target.takesOver : null };
+      standing = isSamePlace(source, current.source) ? standing + 1 : 0;
+      if (standing === MAX_STANDING_RACES || race === MAX_RACES) throw outrun(target.sessionId, thrown);
+      if (context.signal.aborted) throw interrupted();
+      await backoff.wait();
+      const sessionId = source === null ? await freeId(context, current) : source.session_id;
+      current = { ...target, sessionId, source, takesOver: source === null ? target.takesOver : null };
     }
   }
 }
 
-function outrun(target: Target, cause: LostRace): RiffError {
-  return new RiffError(
-    "RIFF_COMMIT_FAILED",
-    `Another writer was faster with session ${target.sessionId}, ${MAX_RACES + 1} times in a row.`,
-    "Nothing is lost. Run the command again when the other writer is done.",
-    cause,
-  );
+function isSamePlace(a: SourceRow | null, b: SourceRow | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.generation === b.generation && a.archived === b.archived && a.parsed === b.parsed;
+}
+
+/** Another machine may have taken the id for a file of its own since this one was named. */
+async function freeId({ store, host }: SyncContext, target: Target): Promise<string> {
+  if (target.takesOver !== null) return target.sessionId;
+  const owner = (await store.owners([target.plainId])).get(target.plainId);
+  const ids = candidateIds(target.plainId, target, host, owner);
+  const owners = await store.owners(ids);
+  return ids.find((id) => !owners.has(id)) ?? target.sessionId;
 }
 
 async function lookOnce(

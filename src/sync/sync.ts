@@ -5,9 +5,9 @@ import { itemsOf, LineSplitter } from "../core/line-splitter.ts";
 import { RiffError, toError } from "../errors.ts";
 import type { SyncContext } from "./context.ts";
 import type { Files, OpenTranscript } from "./files.ts";
-import { interrupted, SessionLog } from "./look.ts";
-import { settle, verdictsAreDue } from "./settle.ts";
-import type { EventType, SessionRow, SourceKey, SourceRow } from "./store.ts";
+import { interrupted, LostRace, SessionLog } from "./look.ts";
+import { settle, verdictsAreDue, type WrittenGraph } from "./settle.ts";
+import type { EventType, SessionRow, SourceRow } from "./store.ts";
 import { type SyncStatus, syncFile, type Target } from "./sync-file.ts";
 import type { GraphTracker } from "./tracker.ts";
 import { candidateIds, sessionIdOf, type Transcript } from "./transcript.ts";
@@ -72,7 +72,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
   const trackers = new Trackers();
   let newcomers: Set<string> | null = verdictsAreDue(sources.values()) ? null : new Set();
   let fatal: Error | null = null;
-  const due: SourceKey[] = [...sources.values()].filter((source) => source.verdicts_due).map(keyOf);
+  const due = new Set([...sources.values()].filter((source) => source.verdicts_due).map((source) => source.path));
 
   const job = async (target: Target) => {
     if (fatal !== null || context.signal.aborted) return;
@@ -87,10 +87,11 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
         return;
       }
       const { status, session, events } = report;
+      base.sessionId = session.session_id;
       if (status !== "unchanged") {
         changed.set(session.session_id, status);
-        due.push([context.host, target.path]);
-        if (report.tracker !== null) trackers.keep(session.session_id, report.tracker);
+        due.add(target.path);
+        if (report.tracker !== null) trackers.keep(session, report.tracker);
         if (newcomers !== null && report.newcomers !== null) for (const uuid of report.newcomers) newcomers.add(uuid);
         else newcomers = null;
       }
@@ -113,7 +114,7 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
     const session = await markGone(context, source);
     if (session === null) continue;
     changed.set(session.session_id, "gone");
-    due.push(keyOf(source));
+    due.add(source.path);
     options.onReport({
       sessionId: session.session_id,
       path: source.path,
@@ -125,10 +126,9 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
     });
   }
 
-  if (changed.size === 0 && due.length === 0) return;
-  const known = new Set(
-    (await context.store.sources(context.host)).filter((row) => row.complete).map((row) => row.path),
-  );
+  if (changed.size === 0 && due.size === 0) return;
+  const now = await context.store.sources(context.host);
+  const known = new Set(now.filter((row) => row.complete).map((row) => row.path));
   const incomplete = new Set(scan.transcripts.filter(({ path }) => !known.has(path)).map(({ project }) => project));
   const projectIsRead = (project: string) => !incomplete.has(project) && !unread.has(project);
   const scope = { sessions: new Set(changed.keys()), newcomers, trackers: trackers.bySession };
@@ -147,29 +147,35 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
     });
     if (context.signal.aborted) throw interrupted();
   }
-  await context.store.clearVerdictsDue(due);
+  await context.store.clearVerdictsDue(now.filter((row) => row.verdicts_due && due.has(row.path)));
 }
 
 /** Graphs that are kept until the verdicts are written, so that they need not be read again from the archive. */
 class Trackers {
-  readonly bySession = new Map<string, GraphTracker>();
+  readonly bySession = new Map<string, WrittenGraph>();
   #room = MAX_TRACKED_MESSAGES;
 
-  keep(sessionId: string, tracker: GraphTracker): void {
+  keep({ session_id, chain }: SessionRow, tracker: GraphTracker): void {
     if (tracker.graph.size > this.#room) return;
     this.#room -= tracker.graph.size;
-    this.bySession.set(sessionId, tracker);
+    this.bySession.set(session_id, { tracker, chain });
   }
 }
 
-function keyOf(source: SourceRow): SourceKey {
-  return [source.host, source.path];
-}
+const STOPPING = new Set([
+  "RIFF_STORE_IO",
+  "RIFF_DISK_FULL",
+  "RIFF_STORE_UNREACHABLE",
+  "RIFF_CREDENTIALS_REFUSED",
+  "RIFF_PERMISSION_DENIED",
+  "RIFF_STATE_UNWRITABLE",
+  "RIFF_INTERRUPTED",
+]);
 
 /** Failures of the store or of this machine, and interrupts: no other session would fare better. */
 function stopsEverything(error: Error): boolean {
   if (!(error instanceof RiffError)) return false;
-  return ["RIFF_STORE_IO", "RIFF_STORE_UNREACHABLE", "RIFF_STATE_UNWRITABLE", "RIFF_INTERRUPTED"].includes(error.code);
+  return STOPPING.has(error.code);
 }
 
 /** Rows of older generations that a pass before was too short-lived to remove. */
@@ -200,27 +206,38 @@ async function planPass(
   const missing = [...sources.values()].filter((source) => !existing.has(source.path));
   const gone = new Map<string, SourceRow>();
   for (const source of missing) if ((await files.findFacts(source.path)) === null) gone.set(source.session_id, source);
-  const hasNew = scan.transcripts.some(({ path }) => !sources.has(path));
-  const taken = new Set(hasNew ? await context.store.sessionIds() : []);
+  const newcomers: { transcript: Transcript; parentSession: string | null; plainId: string }[] = [];
   const targets: Target[] = [];
   for (const transcript of scan.transcripts) {
     const { path, project, kind } = transcript;
     const source = sources.get(path) ?? null;
     if (source !== null) {
-      const parentSession = transcript.parentSession;
-      targets.push({ path, project, kind, parentSession, sessionId: source.session_id, source, takesOver: null });
+      const { parentSession } = transcript;
+      const { session_id: sessionId } = source;
+      targets.push({ path, project, kind, parentSession, sessionId, plainId: sessionId, source, takesOver: null });
       continue;
     }
     const parentSession = transcript.parentIsClaimed ? await readClaim(files, path) : transcript.parentSession;
-    for (const sessionId of candidateIds(sessionIdOf(transcript, parentSession), transcript)) {
+    newcomers.push({ transcript, parentSession, plainId: sessionIdOf(transcript, parentSession) });
+  }
+  const owners = await context.store.owners(newcomers.map(({ plainId }) => plainId));
+  const named = newcomers.map((newcomer) => ({
+    ...newcomer,
+    ids: candidateIds(newcomer.plainId, newcomer.transcript, context.host, owners.get(newcomer.plainId)),
+  }));
+  const taken = new Set((await context.store.owners(named.flatMap(({ ids }) => ids))).keys());
+  for (const { transcript, parentSession, plainId, ids } of named) {
+    const { path, project, kind } = transcript;
+    for (const sessionId of ids) {
       const takesOver = gone.get(sessionId) ?? null;
       if (takesOver === null && taken.has(sessionId)) continue;
       gone.delete(sessionId);
       taken.add(sessionId);
-      targets.push({ path, project, kind, parentSession, sessionId, source: null, takesOver });
+      targets.push({ path, project, kind, parentSession, sessionId, plainId, source: null, takesOver });
       break;
     }
   }
+  targets.sort((a, b) => (a.path < b.path ? -1 : 1));
   return { targets, gone: [...gone.values()].filter((source) => !source.gone && inScan(source, scan)) };
 }
 
@@ -267,19 +284,23 @@ async function readClaim(files: Files, path: string): Promise<string | null> {
   }
 }
 
-/** Marks a session whose file is gone; all rows stay. */
+/** Marks a session whose file is gone; all rows stay. null: another writer was faster, or there is none. */
 async function markGone(context: SyncContext, source: SourceRow): Promise<SessionRow | null> {
   const session = await context.store.findSession(source.session_id);
   if (session === null) return null;
   const log = new SessionLog(context, session, source);
-  await log.write(
-    log.prepare({
-      kind: "gone",
-      time: context.now(),
-      session: { ...session, state: "gone" },
-      source: { ...source, gone: true, settled: true, verdicts_due: true },
-      events: [],
-    }),
-  );
+  const step = log.prepare({
+    kind: "gone",
+    time: context.now(),
+    session: { ...session, state: "gone" },
+    source: { ...source, gone: true, settled: true, verdicts_due: true },
+    events: [],
+  });
+  try {
+    await log.write(step);
+  } catch (thrown) {
+    if (thrown instanceof LostRace) return null; // a later pass looks again
+    throw thrown;
+  }
   return log.session;
 }

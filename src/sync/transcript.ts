@@ -1,5 +1,6 @@
 // A transcript as found on disk, and the name of the session in it (docs/semantics.md, section 3).
 import { xxh64Hex } from "../core/hash.ts";
+import type { SourceKey } from "./store.ts";
 
 /** One transcript file, by its place below a projects folder. */
 export interface Transcript {
@@ -21,8 +22,16 @@ export function sessionIdOf(transcript: Pick<Transcript, "stem">, parentSession:
   return parentSession === null ? transcript.stem : `${parentSession}/${transcript.stem}`;
 }
 
-/** The ids to try, in order: the plain one, then with the project, then with the place. */
-export function candidateIds(id: string, transcript: Pick<Transcript, "project" | "path">): string[] {
-  const withProject = `${id}@${transcript.project}`;
-  return [id, withProject, `${withProject}#${xxh64Hex(Buffer.from(transcript.path)).slice(0, 8)}`];
+/**
+ * The ids to try, in order. A session of another machine that has the plain id keeps it, and this one is told by its
+ * host; one of the same machine by its project, and then by its place.
+ */
+export function candidateIds(
+  id: string,
+  { project, path }: Pick<Transcript, "project" | "path">,
+  host: string,
+  owner: SourceKey | undefined,
+): string[] {
+  const other = owner !== undefined && owner[0] !== host ? host.slice(0, 8) : project;
+  return [id, `${id}@${other}`, `${id}@${other}#${xxh64Hex(Buffer.from(path)).slice(0, 8)}`];
 }

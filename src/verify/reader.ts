@@ -1,11 +1,8 @@
 // The queries of `verify`: rows as they are, with their record ids, wherever they stand. Nothing is taken on trust: an
 // id may have any form and a column any type.
 import { RecordId } from "surrealdb";
-import { RiffError, toError } from "../errors.ts";
-import { isStorageError } from "../store/engine.ts";
 import { type DbRow, sessionRecord, sourceRecord } from "../store/rows.ts";
 import type { SurrealStore } from "../store/surreal-store.ts";
-import { run } from "../store/transaction.ts";
 import type { SourceKey } from "../sync/store.ts";
 import { type PlacedTable, placeOf } from "./difference.ts";
 
@@ -160,19 +157,8 @@ export class VerifyReader {
     return found;
   }
 
-  async read<T extends unknown[]>(text: string, parameters: Record<string, unknown> = {}): Promise<T> {
-    try {
-      return await run<T>(this.store.db, text, parameters);
-    } catch (thrown) {
-      const error = toError(thrown);
-      if (!isStorageError(error)) throw error;
-      throw new RiffError(
-        "RIFF_STORE_IO",
-        `The store ${this.store.location} cannot be read any more: ${error.message}`,
-        "Check the health of its disk, and run the command again.",
-        error,
-      );
-    }
+  read<T extends unknown[]>(text: string, parameters: Record<string, unknown> = {}): Promise<T> {
+    return this.store.database.run<T>(text, parameters);
   }
 }
 

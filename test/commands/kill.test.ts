@@ -153,7 +153,7 @@ test(`survives ${KILLS} kills at random moments without losing or doubling anyth
   expect([proof.code, proof.stderr]).toEqual([0, ""]);
 
   const [killed, once] = await Promise.all(
-    [state, clean].map((stateDir) => openStore({ stateDir, storeDir: join(stateDir, "store") })),
+    [state, clean].map((stateDir) => openStore({ kind: "embedded", dir: join(stateDir, "store") }, { stateDir })),
   );
   const found = await dumpStore(killed!.store);
   expect(found.map(withoutHistory)).toEqual((await dumpStore(once!.store)).map(withoutHistory));

@@ -45,7 +45,10 @@ export function riffd(stateDir: string, args: readonly string[], options: RunOpt
 export function startWithStore(stateDir: string, body: string): Running {
   const script = `
     const { openStore } = await import(${JSON.stringify(join(DIST, "store/open.js"))});
-    const opened = await openStore({ stateDir: ${JSON.stringify(stateDir)}, storeDir: ${JSON.stringify(join(stateDir, "store"))} });
+    const opened = await openStore(
+      { kind: "embedded", dir: ${JSON.stringify(join(stateDir, "store"))} },
+      { stateDir: ${JSON.stringify(stateDir)} },
+    );
     ${body}
     process.stdout.write("ready\\n");
     process.stdin.on("end", () => process.exit(0)).resume();`;

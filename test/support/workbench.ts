@@ -4,9 +4,11 @@ import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, utimesSync, 
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import type { Surreal } from "surrealdb";
+import { NAMESPACE } from "../../src/config/store-target.ts";
 import { discover } from "../../src/source/discover.ts";
 import { localFiles } from "../../src/source/transcript-file.ts";
-import { NAMESPACE, openEngine } from "../../src/store/engine.ts";
+import { EmbeddedDatabase } from "../../src/store/embedded-database.ts";
+import { openEngine } from "../../src/store/engine.ts";
 import { applyMigrations, readMigrations } from "../../src/store/schema.ts";
 import { SurrealStore } from "../../src/store/surreal-store.ts";
 import type { SyncContext } from "../../src/sync/context.ts";
@@ -56,7 +58,7 @@ export class Workbench {
     await db.query(`DEFINE DATABASE ${database}`).collect();
     await db.use({ namespace: NAMESPACE, database });
     await applyMigrations(db, readMigrations());
-    return new Workbench(root, new SurrealStore(db, database));
+    return new Workbench(root, new SurrealStore(new EmbeddedDatabase(db, database)));
   }
 
   get context(): SyncContext {

@@ -1,0 +1,49 @@
+// The embedded engine as a database. A failure of the disk below it ends its use: it does not recover in this process.
+import type { Surreal } from "surrealdb";
+import { RiffError, toError } from "../errors.ts";
+import { STEP_LIMITS } from "../sync/steps.ts";
+import type { CallLimits, Database } from "./database.ts";
+import { isDiskFull, isStorageError } from "./engine.ts";
+import { run } from "./transaction.ts";
+
+export class EmbeddedDatabase implements Database {
+  readonly location: string;
+  readonly limits: CallLimits = { step: STEP_LIMITS, listRows: Number.POSITIVE_INFINITY, mayDeny: false };
+  readonly surreal: Surreal;
+
+  constructor(surreal: Surreal, location: string) {
+    this.surreal = surreal;
+    this.location = location;
+  }
+
+  async run<T extends unknown[]>(text: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<T> {
+    try {
+      return await run<T>(this.surreal, text, parameters);
+    } catch (thrown) {
+      const error = toError(thrown);
+      throw isStorageError(error) ? storageFailure(this.location, error) : error;
+    }
+  }
+
+  runOnce<T extends unknown[]>(text: string, parameters?: Readonly<Record<string, unknown>>): Promise<T> {
+    return this.run(text, parameters);
+  }
+
+  async close(): Promise<void> {
+    await this.surreal.close();
+  }
+}
+
+function storageFailure(location: string, error: Error): RiffError {
+  const full = isDiskFull(error);
+  return new RiffError(
+    full ? "RIFF_DISK_FULL" : "RIFF_STORE_IO",
+    full
+      ? `The disk below the store ${location} is full: ${error.message}`
+      : `The store ${location} cannot be written or read any more: ${error.message}`,
+    full
+      ? "Free some space and run the command again. What was committed is safe."
+      : "Check the health of its disk and who owns the folder, and run the command again. What was committed is safe.",
+    error,
+  );
+}
