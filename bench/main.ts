@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { benchAppend } from "./append.ts";
 import { benchImport } from "./import.ts";
 import { benchMemory } from "./memory.ts";
+import { benchRemote } from "./remote.ts";
 import { type BenchOptions, formatTable, type Report } from "./report.ts";
 import { benchUnchanged } from "./unchanged.ts";
 
@@ -13,6 +14,7 @@ const BENCHES: Readonly<
   import: { run: benchImport, what: "speed of an import, beside the engine's own and one CREATE a message" },
   append: { run: benchAppend, what: "bytes and rows that one appended line moves, by the session's size" },
   memory: { run: benchMemory, what: "peak memory of imports that are hard on it" },
+  remote: { run: benchRemote, what: "an import over a WebSocket, also with a delay, beside the embedded store" },
   unchanged: { run: benchUnchanged, what: "a second run over files that have not changed" },
 };
 
@@ -23,7 +25,7 @@ ${Object.entries(BENCHES)
   .join("\n")}
 
   --json           one JSON object
-  --projects DIR   measure on these transcripts (import, memory, unchanged); without it, on made-up ones
+  --projects DIR   measure on these transcripts (import, memory, remote, unchanged); without it, on made-up ones
   --rounds N       how often each alternative is measured; the medians count (default 3)
   --large          also the sizes that take many minutes
   --only CASE      only this case (append: a size in MB; memory: a name); may be given several times`;

@@ -1,6 +1,7 @@
 // Child processes of the benchmarks. Every alternative runs in a process of its own: the engine's lock and memory live
 // as long as the process. No child outlives its deadline, nor this process.
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -53,12 +54,17 @@ const USAGE_HOOK = `data:text/javascript,${encodeURIComponent(
 )}`;
 
 /** Runs `riffd …` with a state folder. Throws if it fails. */
-export async function runCli(stateDir: string, args: readonly string[]): Promise<CliRun> {
+export async function runCli(
+  stateDir: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<CliRun> {
   return withFolder(async (dir) => {
     const usageFile = join(dir, "usage.json");
     const started = performance.now();
     const { stdout } = await run(process.execPath, ["--import", USAGE_HOOK, CLI, ...args], {
       ...environment(stateDir),
+      ...env,
       BENCH_USAGE: usageFile,
     });
     const wallMs = performance.now() - started;
@@ -99,6 +105,40 @@ export async function runWorker<Result>(job: string, input: object): Promise<Res
     await run(process.execPath, ["--import", loader, WORKER, job, JSON.stringify(input), resultFile], environment(dir));
     return JSON.parse(readFileSync(resultFile, "utf8")) as Result;
   });
+}
+
+export interface Server {
+  readonly port: number;
+  readonly user: string;
+  readonly password: string;
+  stop(): Promise<void>;
+}
+
+/** Serves a new store below `stateDir` on a free port of the loopback, with `riffd serve`. */
+export async function serve(stateDir: string): Promise<Server> {
+  const [user, password] = ["bench", "only for this benchmark"];
+  const child = spawn(process.execPath, [CLI, "serve", "--listen", "127.0.0.1:0", "--user", user], {
+    env: { ...environment(stateDir), RIFFD_SERVE_PASS: password },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  children.add(child);
+  const ended = once(child, "close");
+  let told = "";
+  for await (const chunk of child.stdout.setEncoding("utf8").iterator({ destroyOnReturn: false })) {
+    told += chunk;
+    if (/at ws:\/\/127\.0\.0\.1:\d+/.test(told)) break;
+  }
+  const port = Number(told.match(/at ws:\/\/127\.0\.0\.1:(\d+)/)?.[1]);
+  return {
+    port,
+    user,
+    password,
+    async stop() {
+      child.kill("SIGTERM");
+      await ended;
+      children.delete(child);
+    },
+  };
 }
 
 /** Whether a command can be run here. */

@@ -1,7 +1,9 @@
 // Where things are: transcripts, the store, and the state folder, by environment and platform.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join, resolve } from "node:path";
+import { systemCode } from "../errors.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -49,15 +51,27 @@ export function resolveProjects(asked: readonly string[], env: Environment): str
   return existing.length > 0 ? existing : usual.slice(0, 1);
 }
 
-/** The random id of a state folder, made at first use; not the host's name, so that a new container is the same host. */
+/**
+ * The random id of a state folder, made at first use, by whichever process is first; not the host's name, so that a new
+ * container is the same host.
+ */
 export function readHostId(stateDir: string): string {
   const file = join(stateDir, "host-id");
-  if (existsSync(file)) {
-    const id = readFileSync(file, "utf8").trim();
-    if (id !== "") return id;
-  }
+  const known = readId(file);
+  if (known !== null) return known;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  const id = crypto.randomUUID();
-  writeFileSync(file, `${id}\n`, { mode: 0o600 });
-  return id;
+  const fresh = `${file}.${process.pid}`;
+  writeFileSync(fresh, `${randomUUID()}\n`, { mode: 0o600 });
+  try {
+    linkSync(fresh, file); // whole, or not at all
+  } catch (thrown) {
+    if (systemCode(thrown) !== "EEXIST" || readId(file) === null) renameSync(fresh, file);
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+  return readId(file)!;
+}
+
+function readId(file: string): string | null {
+  return existsSync(file) ? readFileSync(file, "utf8").trim() || null : null;
 }

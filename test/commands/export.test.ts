@@ -9,9 +9,9 @@ import { assistantMessage, chain, jsonl, userMessage, uuid } from "../support/bu
 import { killRunning, query, riffd } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
-afterAll(() => {
+afterAll(async () => {
   killRunning();
-  removeScratch();
+  await removeScratch();
 });
 
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));

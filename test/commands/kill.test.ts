@@ -9,9 +9,9 @@ import { dumpStore } from "../support/dump.ts";
 import { killRunning, riffd, startRiffd } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
-afterAll(() => {
+afterAll(async () => {
   killRunning();
-  removeScratch();
+  await removeScratch();
 });
 
 const KILLS = 100;

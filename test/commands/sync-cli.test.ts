@@ -11,9 +11,9 @@ import { chain, jsonl, progress, SESSION, summary, userMessage, uuid } from "../
 import { type Ended, killRunning, notedCommits, query, riffd, startRiffd, startWithStore } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
-afterAll(() => {
+afterAll(async () => {
   killRunning();
-  removeScratch();
+  await removeScratch();
 });
 
 const NOBODY = 65534;

@@ -15,9 +15,9 @@ import { chain, type Json, jsonl, lineOf } from "../support/builders.ts";
 import { killRunning, query, riffd } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
-afterAll(() => {
+afterAll(async () => {
   killRunning();
-  removeScratch();
+  await removeScratch();
 });
 
 let state: string;

@@ -1,5 +1,6 @@
 /** riffd as people run it: real processes of the built program, each with a state folder of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,6 +21,8 @@ export interface Running {
   readonly ended: Promise<Ended>;
   /** What it has written to stdout so far. */
   stdout(): string;
+  /** Waits until a line on stdout or stderr is like this. Rejects when it ends before. */
+  told(pattern: RegExp): Promise<RegExpMatchArray>;
 }
 
 export interface RunOptions {
@@ -90,12 +93,27 @@ function start(args: readonly string[], stateDir: string, { uid, env }: RunOptio
   children.add(child);
   let stdout = "";
   let stderr = "";
+  const output = new EventEmitter();
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     stdout += text;
+    output.emit("more");
   });
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr += text;
+    output.emit("more");
   });
+  const told = (pattern: RegExp) =>
+    new Promise<RegExpMatchArray>((resolve, reject) => {
+      const look = () => {
+        const match = stdout.match(pattern) ?? stderr.match(pattern);
+        if (match === null) return;
+        output.off("more", look);
+        resolve(match);
+      };
+      output.on("more", look);
+      look();
+      child.on("close", (code) => reject(new Error(`it ended with ${code} and never said ${pattern}: ${stderr}`)));
+    });
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => {
@@ -103,5 +121,9 @@ function start(args: readonly string[], stateDir: string, { uid, env }: RunOptio
       resolve({ code, signal, stdout, stderr });
     });
   });
-  return { child, ended, stdout: () => stdout };
+  return { child, ended, stdout: () => stdout, told };
+}
+
+export function startMini(stateDir: string): Running {
+  return start(["/tmp/mini-serve.mjs", "0", `rocksdb://${stateDir}/served`], stateDir, {});
 }

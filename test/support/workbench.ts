@@ -7,6 +7,7 @@ import type { Surreal } from "surrealdb";
 import { NAMESPACE } from "../../src/config/store-target.ts";
 import { discover } from "../../src/source/discover.ts";
 import { localFiles } from "../../src/source/transcript-file.ts";
+import type { Database } from "../../src/store/database.ts";
 import { EmbeddedDatabase } from "../../src/store/embedded-database.ts";
 import { openEngine } from "../../src/store/engine.ts";
 import { applyMigrations, readMigrations } from "../../src/store/schema.ts";
@@ -16,10 +17,40 @@ import { STEP_LIMITS, type StepLimits } from "../../src/sync/steps.ts";
 import type { Store } from "../../src/sync/store.ts";
 import { type PassOptions, type SessionReport, syncPass } from "../../src/sync/sync.ts";
 import type { Snapshot } from "../model/model.ts";
+import { TestServer } from "./server.ts";
 
 const scratch: string[] = [];
+
+/** The same tests, with the store in another process behind a WebSocket. */
+export const OVER_NETWORK = process.env.RIFFD_TEST_STORE === "websocket";
+
 let engine: Promise<Surreal> | null = null;
 let databases = 0;
+
+async function embeddedDatabase(): Promise<Database> {
+  engine ??= openEngine(join(scratchFolder(), "store"));
+  // A session of its own, so that several workbenches can be read side by side. It has all that a store needs.
+  const db = (await (await engine).newSession()) as Surreal;
+  const database = `test${++databases}`;
+  await db.use({ namespace: NAMESPACE });
+  await db.query(`DEFINE DATABASE ${database}`).collect();
+  await db.use({ namespace: NAMESPACE, database });
+  await applyMigrations(db, readMigrations());
+  return new EmbeddedDatabase(db, database);
+}
+
+let server: Promise<TestServer> | null = null;
+const connections: Database[] = [];
+/** Workbenches in use at a time are fewer. */
+const MAX_CONNECTIONS = 20;
+
+async function servedDatabase(): Promise<Database> {
+  server ??= TestServer.start(scratchFolder());
+  const database = await (await server).open(await (await server).newDatabase());
+  connections.push(database);
+  if (connections.length > MAX_CONNECTIONS) await connections.shift()!.close();
+  return database;
+}
 
 /** A new folder below the system's folder for temporary files; all are removed by `removeScratch`. */
 export function scratchFolder(): string {
@@ -28,8 +59,14 @@ export function scratchFolder(): string {
   return folder;
 }
 
-/** Removes what `scratchFolder` made; for `afterAll`. */
-export function removeScratch(): void {
+/** Ends the server, if there is one, and removes what `scratchFolder` made; for `afterAll`. */
+export async function removeScratch(): Promise<void> {
+  if (server !== null) {
+    for (const database of connections) await database.close();
+    const { running } = await server;
+    running.child.kill("SIGTERM");
+    await running.ended;
+  }
   for (const folder of scratch.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
@@ -50,15 +87,12 @@ export class Workbench {
 
   /** An empty projects folder, or the one at `root`, and an empty store with the schema. */
   static async create({ root = scratchFolder() } = {}): Promise<Workbench> {
-    engine ??= openEngine(join(scratchFolder(), "store"));
-    // A session of its own, so that several workbenches can be read side by side. It has all that a store needs.
-    const db = (await (await engine).newSession()) as Surreal;
-    const database = `test${++databases}`;
-    await db.use({ namespace: NAMESPACE });
-    await db.query(`DEFINE DATABASE ${database}`).collect();
-    await db.use({ namespace: NAMESPACE, database });
-    await applyMigrations(db, readMigrations());
-    return new Workbench(root, new SurrealStore(new EmbeddedDatabase(db, database)));
+    return Workbench.over(await (OVER_NETWORK ? servedDatabase() : embeddedDatabase()), root);
+  }
+
+  /** The same over a database of its own that has the schema. */
+  static over(database: Database, root = scratchFolder()): Workbench {
+    return new Workbench(root, new SurrealStore(database));
   }
 
   get context(): SyncContext {
