@@ -73,6 +73,36 @@ program
     exitCode = await exportCommand(session, options, terminal, interrupt.signal);
   });
 
+const schema = program.command("schema").description("the tables in the database: set them up, or tell what is there");
+
+schema
+  .command("apply")
+  .description("set up the schema, or bring it to this riffd's version")
+  .option("--json", "one JSON object", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
+  .action(async (options) => {
+    const { schemaApply } = await import("./commands/schema.ts");
+    exitCode = await schemaApply(options, terminal, interrupt.signal);
+  });
+
+schema
+  .command("status")
+  .description("tell which versions the database has; fails where it is not this riffd's")
+  .option("--json", "one JSON object", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
+  .action(async (options) => {
+    const { schemaShow } = await import("./commands/schema.ts");
+    exitCode = await schemaShow(options, terminal, interrupt.signal);
+  });
+
+schema
+  .command("print")
+  .description("print the schema as one file for `surreal import`")
+  .action(async () => {
+    const { schemaPrint } = await import("./commands/schema.ts");
+    exitCode = schemaPrint(terminal);
+  });
+
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

@@ -1,7 +1,9 @@
 // Opens the store that a command is to use: the one asked for, else the one of the environment, else the embedded one.
 import { resolvePaths } from "../config/paths.ts";
-import { resolveTarget } from "../config/store-target.ts";
-import { type OpenStore, openStore } from "../store/open.ts";
+import { resolveTarget, type StoreTarget } from "../config/store-target.ts";
+import type { Database } from "../store/database.ts";
+import { type OpenStore, openDatabase, openStore } from "../store/open.ts";
+import type { RemoteEvents } from "../store/remote-database.ts";
 import type { Output } from "./output.ts";
 import { reportSetbacks } from "./setbacks.ts";
 
@@ -16,19 +18,30 @@ export interface StoreOptions {
  * and once that it is back. Throws the codes of `openStore`.
  */
 export async function openChosenStore(
-  { surrealdbUrl }: StoreOptions,
+  options: StoreOptions,
   output: Output,
   signal: AbortSignal,
   { readOnly = false } = {},
 ): Promise<OpenStore> {
   const paths = resolvePaths(process.env);
-  const target = resolveTarget(surrealdbUrl, process.env, paths.storeDir);
-  const events = {
-    away: (location: string, error: Error) =>
-      output.note(`Warning: the store at ${location} is away (${error.message}). Waiting for it …`),
-    back: (location: string) => output.note(`The store at ${location} is back.`),
-  };
-  const opened = await openStore(target, paths, { readOnly, events, signal });
+  const events = eventsFor(output);
+  const opened = await openStore(chosenTarget(options), paths, { readOnly, events, signal });
   reportSetbacks(opened.setbacks, output);
   return opened;
+}
+
+/** Opens its database as it is, without looking at the schema. Throws the codes of `openDatabase`. */
+export function openChosenDatabase(options: StoreOptions, output: Output, signal: AbortSignal): Promise<Database> {
+  return openDatabase(chosenTarget(options), { readOnly: false, events: eventsFor(output), signal });
+}
+
+function chosenTarget({ surrealdbUrl }: StoreOptions): StoreTarget {
+  return resolveTarget(surrealdbUrl, process.env, resolvePaths(process.env).storeDir);
+}
+
+function eventsFor(output: Output): RemoteEvents {
+  return {
+    away: (location, error) => output.note(`Warning: the store at ${location} is away (${error.message}). Waiting …`),
+    back: (location) => output.note(`The store at ${location} is back.`),
+  };
 }

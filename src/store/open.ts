@@ -9,7 +9,7 @@ import { EmbeddedDatabase } from "./embedded-database.ts";
 import { createPrivateFolder, openEngine } from "./engine.ts";
 import { Heads, type Setback } from "./heads.ts";
 import { RemoteDatabase, type RemoteEvents } from "./remote-database.ts";
-import { applyMigrations, readMigrations } from "./schema.ts";
+import { applyMigrations, readMigrations, schemaFault, schemaStatus } from "./schema.ts";
 import { SurrealStore } from "./surreal-store.ts";
 
 export interface OpenStore {
@@ -51,7 +51,7 @@ export async function openStore(
   createPrivateFolder(stateDir);
   const host = readHostId(stateDir);
   const database = await openDatabase(target, options);
-  await applyMigrations(database.surreal, readMigrations());
+  await prepareSchema(target, database);
   if (!options.readOnly) await registerHost(database, host);
   const store = new SurrealStore(database);
   const heads = Heads.open(stateDir, headsKey(target));
@@ -66,6 +66,19 @@ export async function openStore(
       await database.close();
     },
   };
+}
+
+/**
+ * An embedded store is brought to this riffd's schema. On a server, which others may share, only a database that has none
+ * is set up; an older one is its owner's to bring up to date.
+ */
+async function prepareSchema(target: StoreTarget, database: Database): Promise<void> {
+  const migrations = readMigrations();
+  const status = await schemaStatus(database, migrations);
+  const fault = schemaFault(status);
+  if (fault === null) return;
+  if (status.state !== "fresh" && (target.kind === "remote" || status.state !== "older")) throw fault;
+  await applyMigrations(database, migrations);
 }
 
 /** Notes this machine in the store; a store that leaves the row out, and says nothing, denies all others too. */

@@ -1,11 +1,15 @@
-// Applies schema/NNNN-name.surql once each, in order, and refuses a store that a newer riffd has written.
+// The schema folder against a database: which of its numbered files the database has, and applying those it lacks.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Surreal } from "surrealdb";
+import type { DateTime } from "surrealdb";
 import { sha256Hex } from "../core/hash.ts";
-import { RiffError } from "../errors.ts";
-import { run } from "./transaction.ts";
+import { RiffError, toError } from "../errors.ts";
+import type { Database } from "./database.ts";
+import { isDenied } from "./transaction.ts";
+
+/** What the schema needs of a database. */
+type Queries = Pick<Database, "run">;
 
 /** One file of the schema folder. */
 export interface Migration {
@@ -14,6 +18,24 @@ export interface Migration {
   readonly text: string;
   readonly sha256: string;
 }
+
+/** A migration that a database has. */
+export interface AppliedMigration {
+  readonly version: number;
+  readonly name: string;
+  readonly sha256: string;
+  readonly appliedAt: Date;
+}
+
+/**
+ * `fresh`: no schema of riffd's. `older`: files are missing. `newer`: the database has a version that is not known.
+ * `changed`: a version was applied with another text. `at`: the version that is newer or changed.
+ */
+export type SchemaStatus = {
+  readonly applied: readonly AppliedMigration[];
+  /** Those to apply, in order; they are only to be applied where the status is `fresh` or `older`. */
+  readonly missing: readonly Migration[];
+} & ({ readonly state: "fresh" | "older" | "current" } | { readonly state: "newer" | "changed"; readonly at: number });
 
 const SCHEMA_FOLDER = fileURLToPath(new URL("../../schema/", import.meta.url));
 
@@ -28,47 +50,136 @@ export function readMigrations(folder: string = SCHEMA_FOLDER): Migration[] {
     });
 }
 
-/**
- * Brings a store to the newest of `migrations`. Each is one transaction, so an interrupted one is applied again. Throws
- * RIFF_SCHEMA_NEWER, or RIFF_SCHEMA_CHANGED when a file differs from what the store was made with.
- */
-export async function applyMigrations(db: Surreal, migrations: readonly Migration[]): Promise<void> {
+/** Which of `migrations` a database has. Writes nothing. Throws RIFF_PERMISSION_DENIED. */
+export async function schemaStatus(db: Queries, migrations: readonly Migration[]): Promise<SchemaStatus> {
   const applied = await appliedVersions(db);
-  const newest = migrations.at(-1)?.version ?? 0;
+  const known = new Map(migrations.map((migration) => [migration.version, migration]));
+  const missing = migrations.filter(({ version }) => !applied.some((done) => done.version === version));
   for (const { version, sha256 } of applied) {
-    if (version > newest) {
-      throw new RiffError(
+    const state = version > (migrations.at(-1)?.version ?? 0) ? "newer" : "changed";
+    if (known.get(version)?.sha256 !== sha256) return { state, at: version, applied, missing };
+  }
+  return { state: applied.length === 0 ? "fresh" : missing.length > 0 ? "older" : "current", applied, missing };
+}
+
+/** What keeps this riffd from working with a database of that status; null where it is current. */
+export function schemaFault(status: SchemaStatus): RiffError | null {
+  switch (status.state) {
+    case "current":
+      return null;
+    case "fresh":
+    case "older":
+      return new RiffError(
+        "RIFF_SCHEMA_MISSING",
+        status.state === "fresh"
+          ? "The database has no riffd schema."
+          : `The database has an older riffd schema: ${status.missing.map(label).join(", ")} missing.`,
+        "Run `riffd schema apply` as a user who may define tables (the role EDITOR or OWNER).",
+      );
+    case "newer":
+      return new RiffError(
         "RIFF_SCHEMA_NEWER",
-        `The store has schema version ${version}; this riffd knows versions up to ${newest}.`,
+        `The store has schema version ${status.at}, which this riffd does not know.`,
         "Update riffd: a newer version has written this store.",
       );
-    }
-    const known = migrations.find((migration) => migration.version === version);
-    if (known?.sha256 !== sha256) {
-      throw new RiffError(
+    case "changed":
+      return new RiffError(
         "RIFF_SCHEMA_CHANGED",
-        `The store was made with another text of schema version ${version} than this riffd has.`,
+        `The store was made with another text of schema version ${status.at} than this riffd has.`,
         "Install a released riffd; released schema files are never edited.",
       );
+  }
+}
+
+/** "0001-core" */
+export function label({ version, name }: Pick<Migration, "version" | "name">): string {
+  return `${String(version).padStart(4, "0")}-${name}`;
+}
+
+/**
+ * Brings a database to the newest of `migrations` and returns those it applied. Each is one transaction, so an
+ * interrupted one is applied again; of two that are at it at once, each file is applied by one. Throws
+ * RIFF_SCHEMA_NEWER, RIFF_SCHEMA_CHANGED or RIFF_PERMISSION_DENIED.
+ */
+export async function applyMigrations(db: Queries, migrations: readonly Migration[]): Promise<Migration[]> {
+  const done: Migration[] = [];
+  for (;;) {
+    const status = await schemaStatus(db, migrations);
+    if (status.state === "newer" || status.state === "changed") throw schemaFault(status)!;
+    const next = status.missing[0];
+    if (next === undefined) return done;
+    try {
+      const { text, version, name, sha256 } = next;
+      await db.run(`BEGIN; ${text}; ${RECORD_VERSION}; COMMIT;`, { version, name, sha256 });
+      done.push(next);
+    } catch (thrown) {
+      const appliedByOther = (await appliedVersions(db)).some(({ version }) => version === next.version);
+      if (!appliedByOther) throw applyFailure(next, toError(thrown));
     }
   }
-  for (const { version, name, text, sha256 } of migrations) {
-    if (applied.some((done) => done.version === version)) continue;
-    await run(
-      db,
-      `BEGIN; ${text}; INSERT INTO schema_version
-         {id: $version, version: $version, name: $name, sha256: $sha256, applied_at: time::now()}; COMMIT;`,
-      { version, name, sha256 },
+}
+
+const RECORD_VERSION = `INSERT INTO schema_version
+  {id: $version, version: $version, name: $name, sha256: $sha256, applied_at: time::now()}`;
+
+/**
+ * All migrations as one file for `surreal import`, which sets up a database that riffd takes for current. Importing it
+ * again changes nothing.
+ */
+export function importableSchema(migrations: readonly Migration[]): string {
+  return [
+    `-- The schema of riffd as one file, generated by \`npm run schema\` from the numbered files beside it.
+--   surreal import --endpoint URL --namespace nabi --database conversations schema/riffd.surql
+-- \`riffd schema apply\` does the same, and is the way from an older version to this one.
+OPTION IMPORT;`,
+    ...migrations.map(
+      ({ version, name, sha256, text }) => `${text.trimEnd()}
+
+INSERT IGNORE INTO schema_version
+  {id: ${version}, version: ${version}, name: '${name}', sha256: '${sha256}', applied_at: time::now()};`,
+    ),
+  ]
+    .join("\n\n")
+    .concat("\n");
+}
+
+async function appliedVersions(db: Queries): Promise<AppliedMigration[]> {
+  try {
+    // Tells those who may not read the database; a SELECT would just find nothing.
+    const [info] = await db.run<[{ tables: Record<string, string> }]>("INFO FOR DB");
+    if (!("schema_version" in info.tables)) return [];
+    const [rows] = await db.run<[(Omit<AppliedMigration, "appliedAt"> & { applied_at: DateTime })[]]>(
+      "SELECT version, name, sha256, applied_at FROM schema_version ORDER BY version",
+    );
+    return rows.map(({ applied_at, ...row }) => ({ ...row, appliedAt: applied_at.toDate() }));
+  } catch (thrown) {
+    const error = toError(thrown);
+    if (!isDenied(error)) throw error;
+    throw new RiffError(
+      "RIFF_PERMISSION_DENIED",
+      "The user may not read this database's schema.",
+      "Use a user with the role VIEWER, EDITOR or OWNER in this database.",
+      error,
     );
   }
 }
 
-async function appliedVersions(db: Surreal): Promise<{ version: number; sha256: string }[]> {
-  const [info] = await run<[{ tables: Record<string, string> }]>(db, "INFO FOR DB");
-  if (!("schema_version" in info.tables)) return [];
-  const [rows] = await run<[{ version: number; sha256: string }[]]>(
-    db,
-    "SELECT version, sha256 FROM schema_version ORDER BY version",
-  );
-  return rows;
+function applyFailure(migration: Migration, error: Error): Error {
+  if (isDenied(error)) {
+    return new RiffError(
+      "RIFF_PERMISSION_DENIED",
+      `The user may not define tables here: ${label(migration)} was not applied.`,
+      "Have whoever owns the database run `riffd schema apply`, as a user with the role EDITOR or OWNER.",
+      error,
+    );
+  }
+  if ("kind" in error && error.kind === "AlreadyExists") {
+    return new RiffError(
+      "RIFF_SCHEMA_CHANGED",
+      `The database already has something that riffd did not make: ${error.message}. Nothing was changed.`,
+      "Choose another database, which is empty or riffd's own.",
+      error,
+    );
+  }
+  return error;
 }

@@ -24,7 +24,6 @@ import type {
   UnresolvedRow,
 } from "../sync/store.ts";
 import { type Database, Unanswered } from "./database.ts";
-import { isDenied } from "./denied.ts";
 import {
   commitFromDb,
   type DbRow,
@@ -44,6 +43,7 @@ import {
   unresolvedFromDb,
 } from "./rows.ts";
 import { stepQuery } from "./step-query.ts";
+import { isDenied } from "./transaction.ts";
 
 /** Rows read at a time. */
 const PAGE = 1000;

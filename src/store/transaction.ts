@@ -22,3 +22,9 @@ export async function run<T extends unknown[]>(
 function isFollower(error: Error): boolean {
   return /not executed due to a (failed|cancelled) transaction/.test(error.message);
 }
+
+/** The database says that the user may not do this, or a transaction that counts its rows has found some left out. */
+export function isDenied(error: Error): boolean {
+  if ("kind" in error && error.kind === "NotAllowed") return true;
+  return /riffd: denied|IAM error|Not enough permissions/i.test(error.message);
+}

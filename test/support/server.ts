@@ -46,7 +46,7 @@ export class TestServer {
   async newDatabase(): Promise<string> {
     const name = `test${++this.#databases}`;
     const database = await this.open(name);
-    await applyMigrations(database.surreal, readMigrations());
+    await applyMigrations(database, readMigrations());
     await database.close();
     return name;
   }

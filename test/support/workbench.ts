@@ -28,15 +28,10 @@ let engine: Promise<Surreal> | null = null;
 let databases = 0;
 
 async function embeddedDatabase(): Promise<Database> {
-  engine ??= openEngine(join(scratchFolder(), "store"));
-  // A session of its own, so that several workbenches can be read side by side. It has all that a store needs.
-  const db = (await (await engine).newSession()) as Surreal;
-  const database = `test${++databases}`;
-  await db.use({ namespace: NAMESPACE });
-  await db.query(`DEFINE DATABASE ${database}`).collect();
-  await db.use({ namespace: NAMESPACE, database });
-  await applyMigrations(db, readMigrations());
-  return new EmbeddedDatabase(db, database);
+  const { db, database } = await emptyDatabase();
+  const embedded = new EmbeddedDatabase(db, database);
+  await applyMigrations(embedded, readMigrations());
+  return embedded;
 }
 
 let server: Promise<TestServer> | null = null;
@@ -70,6 +65,35 @@ export async function removeScratch(): Promise<void> {
   for (const folder of scratch.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
+export interface TestDatabase {
+  readonly db: Surreal;
+  readonly database: string;
+}
+
+/** The test file's engine; its own session is in no database of a workbench. */
+export function testEngine(): Promise<Surreal> {
+  engine ??= openEngine(join(scratchFolder(), "store"));
+  return engine;
+}
+
+/** A new database without a schema, with a session of its own, so that several can be read side by side. */
+export async function emptyDatabase(): Promise<TestDatabase> {
+  const db = (await (await testEngine()).newSession()) as Surreal;
+  const database = `test${++databases}`;
+  await db.use({ namespace: NAMESPACE });
+  await db.query(`DEFINE DATABASE ${database}`).collect();
+  await db.use({ namespace: NAMESPACE, database });
+  return { db, database };
+}
+
+/** A session of a new user of a database, who has this role in it. */
+export async function signedIn({ db, database }: TestDatabase, role: "VIEWER" | "EDITOR" | "OWNER"): Promise<Surreal> {
+  await db.query(`DEFINE USER OVERWRITE ${role} ON DATABASE PASSWORD 'secret' ROLES ${role}`).collect();
+  const session = (await (await testEngine()).newSession()) as Surreal;
+  await session.signin({ namespace: NAMESPACE, database, username: role, password: "secret" });
+  return session;
+}
+
 export class Workbench {
   /** The projects folder. */
   readonly root: string;
@@ -93,6 +117,11 @@ export class Workbench {
   /** The same over a database of its own that has the schema. */
   static over(database: Database, root = scratchFolder()): Workbench {
     return new Workbench(root, new SurrealStore(database));
+  }
+
+  /** On a database that has the schema already. */
+  static on({ db, database }: TestDatabase): Workbench {
+    return Workbench.over(new EmbeddedDatabase(db, database));
   }
 
   get context(): SyncContext {
