@@ -33,7 +33,7 @@ describe("riffd schema", () => {
 
     const after = await riffd(state, ["schema", "status"]);
     expect(after).toMatchObject({ code: 0, stderr: "" });
-    expect(after.stdout).toContain(`✓ 0001-core  ${FILES[0]!.sha256.slice(0, 12)}  applied 20`);
+    expect(after.stdout).toMatch(new RegExp(`✓ 0001-core +${FILES[0]!.sha256.slice(0, 12)}  applied 20`));
     expect(after.stdout).toContain(`Schema: current, ${FILES.length} version`);
   });
 
