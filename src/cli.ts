@@ -103,6 +103,21 @@ schema
     exitCode = schemaPrint(terminal);
   });
 
+program
+  .command("serve")
+  .description("serve the embedded store to SurrealDB's clients, until it is stopped")
+  .option("--listen <address>", "where, as host:port or port; port 0 takes a free one", "127.0.0.1:8000")
+  .option("--no-listen", "only make the user")
+  .option("--user <name>", "make this user, or change it; the password is asked for, or is RIFFD_SERVE_PASS")
+  .option("--role <role>", "what the user may do: viewer, editor, owner", "editor")
+  .option("--level <level>", "what the user's rights reach: database, namespace, root", "database")
+  .option("--allow-origin <origin>", "a web page that may connect; may be given several times", collect, [])
+  .option("--json", "tell the address as a JSON object", false)
+  .action(async (options) => {
+    const { serveCommand } = await import("./commands/serve.ts");
+    exitCode = await serveCommand(options, terminal, interrupt.signal);
+  });
+
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

@@ -4,9 +4,10 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ConnectionState, DriverContext, Surreal, SurrealEngine } from "surrealdb";
+import type { DriverContext, Surreal, SurrealEngine } from "surrealdb";
 import { DATABASE, NAMESPACE } from "../config/store-target.ts";
 import { RiffError, toError } from "../errors.ts";
+import type { RpcPeer } from "./rpc-engine.ts";
 
 /** How long another command's lock is waited for. */
 const LOCK_WAIT_MS = 5_000;
@@ -23,6 +24,15 @@ const ENGINE_SETTINGS = {
   SURREAL_ROCKSDB_MAX_WRITE_BUFFER_NUMBER: "2",
   SURREAL_ROCKSDB_BLOCK_CACHE_SIZE: "48mib",
 };
+
+const peers = new Map<string, RpcPeer>();
+
+/** The RPC side of the engine that `openEngine` has opened in `dir`. */
+export function rpcPeer(dir: string): RpcPeer {
+  const peer = peers.get(dir);
+  if (peer === undefined) throw new Error(`no engine was opened in ${dir}`);
+  return peer;
+}
 
 /**
  * Opens (or creates) the store in `dir`. Waits a few seconds for another process's lock. Throws RIFF_STORE_LOCKED,
@@ -52,7 +62,7 @@ export async function openEngine(dir: string, lockWaitMs = LOCK_WAIT_MS): Promis
 }
 
 async function connect(dir: string): Promise<Surreal> {
-  const [{ Surreal }, native] = await Promise.all([import("surrealdb"), import("@surrealdb/node")]);
+  const [{ Surreal }, { RpcEngine }] = await Promise.all([import("surrealdb"), import("./rpc-engine.ts")]);
   let failed: (error: Error) => void = () => {};
   const failure = new Promise<never>((_, reject) => {
     failed = reject;
@@ -60,19 +70,14 @@ async function connect(dir: string): Promise<Surreal> {
   const db = new Surreal({
     engines: {
       rocksdb: (context: DriverContext) => {
-        const engine = new EngineAtPath(context);
+        const engine = new RpcEngine(context, `rocksdb://${dir}`);
         engine.subscribe("error", (error) => failed(toError(error.cause ?? error)));
+        peers.set(dir, engine);
         // The two packages declare the same class of features twice; at run time it is one.
         return engine as unknown as SurrealEngine;
       },
     },
   });
-  // The SDK would percent-encode the path of a URL; the engine wants it as it is.
-  class EngineAtPath extends native.NodeEngine {
-    override open(state: ConnectionState): void {
-      super.open({ ...state, url: Object.assign(new URL("rocksdb://store"), { toString: () => `rocksdb://${dir}` }) });
-    }
-  }
   const timeout = new AbortController();
   try {
     await Promise.race([

@@ -123,7 +123,3 @@ function start(args: readonly string[], stateDir: string, { uid, env }: RunOptio
   });
   return { child, ended, stdout: () => stdout, told };
 }
-
-export function startMini(stateDir: string): Running {
-  return start(["/tmp/mini-serve.mjs", "0", `rocksdb://${stateDir}/served`], stateDir, {});
-}

@@ -3,7 +3,7 @@ import type { RemoteTarget } from "../../src/config/store-target.ts";
 import { NAMESPACE } from "../../src/config/store-target.ts";
 import { type Patience, RemoteDatabase, type RemoteEvents } from "../../src/store/remote-database.ts";
 import { applyMigrations, readMigrations } from "../../src/store/schema.ts";
-import { type Running, startMini } from "./riffd.ts";
+import { type Running, startRiffd } from "./riffd.ts";
 
 export const USER = "tester";
 export const PASSWORD = "only for this test";
@@ -25,7 +25,11 @@ export class TestServer {
 
   /** Serves a new store below `stateDir` on a free port of the loopback. */
   static async start(stateDir: string, args: readonly string[] = []): Promise<TestServer> {
-    const running = startMini(stateDir);
+    const running = startRiffd(
+      stateDir,
+      ["serve", "--listen", "127.0.0.1:0", "--user", USER, "--role", "owner", "--level", "root", ...args],
+      { env: { RIFFD_SERVE_PASS: PASSWORD } },
+    );
     const told = await running.told(/at ws:\/\/127\.0\.0\.1:(\d+)/);
     return new TestServer(running, Number(told[1]));
   }

@@ -1,0 +1,31 @@
+// The users that may sign in to the served store. They are SurrealDB's own: it keeps their passwords as argon2 hashes.
+import { escapeIdent, toSurqlString } from "surrealdb";
+
+export const ROLES = ["viewer", "editor", "owner"] as const;
+export const LEVELS = ["database", "namespace", "root"] as const;
+
+export interface NewUser {
+  readonly name: string;
+  readonly password: string;
+  readonly role: (typeof ROLES)[number];
+  /** What the user's rights reach: riffd's database, its namespace, or everything in the store. */
+  readonly level: (typeof LEVELS)[number];
+}
+
+/** Runs SurrealQL in riffd's database as the store's owner; throws where a statement fails. */
+export type Query = (text: string) => Promise<unknown[]>;
+
+/** Makes a user, or gives the one of that name and level another password and role. */
+export async function defineUser(query: Query, { name, password, role, level }: NewUser): Promise<void> {
+  // The grammar has no place for parameters here.
+  const user = escapeIdent(name);
+  await query(
+    `DEFINE USER OVERWRITE ${user} ON ${level.toUpperCase()} PASSWORD ${toSurqlString(password)} ROLES ${role.toUpperCase()}`,
+  );
+}
+
+/** Whether anybody could sign in: there is a user, or another way of access, at some level. */
+export async function hasUsers(query: Query): Promise<boolean> {
+  const levels = (await query("INFO FOR ROOT; INFO FOR NS; INFO FOR DB")) as Record<"users" | "accesses", object>[];
+  return levels.some(({ users, accesses }) => Object.keys({ ...users, ...accesses }).length > 0);
+}
