@@ -10,7 +10,7 @@ import { STEP_LIMITS } from "../sync/steps.ts";
 import { Connection } from "./connection.ts";
 import { type CallLimits, type Database, Unanswered } from "./database.ts";
 import { DeadlineExceeded, withDeadline } from "./deadline.ts";
-import { run } from "./transaction.ts";
+import { isDenied, run } from "./transaction.ts";
 
 /** How long things may take, in milliseconds. */
 export interface Patience {
@@ -24,7 +24,7 @@ export interface Patience {
   readonly call: number;
 }
 
-export const PATIENCE: Patience = { first: 5_000, away: 60_000, connect: 10_000, call: 20_000 };
+const PATIENCE: Patience = { first: 5_000, away: 60_000, connect: 10_000, call: 20_000 };
 
 /** Told once when the server goes away, and once when it is back. */
 export interface RemoteEvents {
@@ -34,6 +34,8 @@ export interface RemoteEvents {
 
 /** Calls in flight. */
 const MAX_CALLS = 8;
+/** The last attempt to connect gets this long, however little patience is left. */
+const MIN_CONNECT_MS = 1_000;
 /** A call that is only slow gets this many times its deadline. */
 const SLOW_FACTOR = 5;
 
@@ -164,7 +166,7 @@ export class RemoteDatabase implements Database {
     for (;;) {
       if (this.#signal.aborted) throw interrupted();
       try {
-        const connection = await this.#signIn();
+        const connection = await untilAborted(this.#signIn(deadline), this.#signal);
         connection.lost.catch((error: Error) => this.#lose(connection, error));
         this.#connection = connection;
         this.#isKnown = true;
@@ -184,7 +186,8 @@ export class RemoteDatabase implements Database {
   }
 
   /** Connects at the level where the user is known; the first time they are tried in turn. */
-  async #signIn(): Promise<Connection> {
+  async #signIn(deadline: number): Promise<Connection> {
+    const within = Math.min(this.#patience.connect, Math.max(MIN_CONNECT_MS, deadline - Date.now()));
     const levels: readonly AuthLevel[] =
       this.#level !== null || this.#target.credentials === null
         ? [this.#level ?? "root"]
@@ -192,7 +195,7 @@ export class RemoteDatabase implements Database {
     let refused: Error | null = null;
     for (const level of levels) {
       try {
-        const connection = await Connection.open(this.#target, level, this.#patience.connect);
+        const connection = await Connection.open(this.#target, level, within);
         this.#level = level;
         return connection;
       } catch (thrown) {
@@ -202,6 +205,21 @@ export class RemoteDatabase implements Database {
       }
     }
     throw refusal(this.location, this.#target, refused!);
+  }
+}
+
+/** What `work` gives, or RIFF_INTERRUPTED as soon as the signal is aborted; then nobody waits for the work. */
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stop = () => reject(interrupted());
+    signal.addEventListener("abort", stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+    work.catch(() => {});
   }
 }
 
@@ -227,9 +245,7 @@ function isSystemError(error: Error): boolean {
 /** The server knows who asks, and says no. */
 function isRefusal(error: Error): boolean {
   if (error instanceof HttpConnectionError) return error.status === 401 || error.status === 403;
-  return /authentication|not enough permissions|not allowed|invalid (username|credentials|signin)|no signin/i.test(
-    error.message,
-  );
+  return isDenied(error) || /authentication|sign ?in|not allowed|invalid (username|credentials)/i.test(error.message);
 }
 
 /** Trying again would end in the same way. */

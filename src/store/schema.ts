@@ -97,30 +97,33 @@ export function label({ version, name }: Pick<Migration, "version" | "name">): s
 }
 
 /**
- * Brings a database to the newest of `migrations` and returns those it applied. Each is one transaction, so an
- * interrupted one is applied again; of two that are at it at once, each file is applied by one. Throws
- * RIFF_SCHEMA_NEWER, RIFF_SCHEMA_CHANGED or RIFF_PERMISSION_DENIED.
+ * Brings a database to the newest of `migrations` and returns those it applied. A database without any gets all of them in
+ * one transaction, an older one each in its own; an interrupted one is applied again, and of two writers that are at it
+ * at once one applies it. Throws RIFF_SCHEMA_NEWER, RIFF_SCHEMA_CHANGED or RIFF_PERMISSION_DENIED.
  */
 export async function applyMigrations(db: Queries, migrations: readonly Migration[]): Promise<Migration[]> {
   const done: Migration[] = [];
   for (;;) {
     const status = await schemaStatus(db, migrations);
     if (status.state === "newer" || status.state === "changed") throw schemaFault(status)!;
-    const next = status.missing[0];
-    if (next === undefined) return done;
+    const next = status.state === "fresh" ? status.missing : status.missing.slice(0, 1);
+    if (next.length === 0) return done;
     try {
-      const { text, version, name, sha256 } = next;
-      await db.run(`BEGIN; ${text}; ${RECORD_VERSION}; COMMIT;`, { version, name, sha256 });
-      done.push(next);
+      await db.run(
+        `BEGIN; ${next.map(({ text }) => text).join(";\n")}; FOR $one IN $rows { ${RECORD_VERSION} }; COMMIT;`,
+        { rows: next.map(({ version, name, sha256 }) => ({ version, name, sha256 })) },
+      );
+      done.push(...next);
     } catch (thrown) {
-      const appliedByOther = (await appliedVersions(db)).some(({ version }) => version === next.version);
-      if (!appliedByOther) throw applyFailure(next, toError(thrown));
+      const applied = await appliedVersions(db);
+      const appliedByOther = applied.some(({ version }) => version === next[0]!.version);
+      if (!appliedByOther) throw applyFailure(next[0]!, toError(thrown));
     }
   }
 }
 
-const RECORD_VERSION = `INSERT INTO schema_version
-  {id: $version, version: $version, name: $name, sha256: $sha256, applied_at: time::now()}`;
+const RECORD_VERSION = `INSERT INTO schema_version {id: $one.version, version: $one.version, name: $one.name,
+  sha256: $one.sha256, applied_at: time::now()} RETURN NONE;`;
 
 /**
  * All migrations as one file for `surreal import`, which sets up a database that riffd takes for current. Importing it

@@ -6,9 +6,9 @@ import { readMigrations } from "../../src/store/schema.ts";
 import { killRunning, query, riffd } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
-afterAll(() => {
+afterAll(async () => {
   killRunning();
-  removeScratch();
+  await removeScratch();
 });
 
 const FILES = readMigrations().map(({ version, name, sha256 }) => ({ version, name, sha256 }));

@@ -1,13 +1,14 @@
 // A TCP proxy between a client and a server that misbehaves as networks do, when told to.
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 export class FaultyProxy {
   readonly #server: Server;
   readonly #target: number;
   readonly #pairs = new Set<{ client: Socket; server: Socket }>();
-  /** Bytes that came from a client while nothing was forwarded. */
-  swallowed = 0;
+  readonly #progress = new EventEmitter();
+  /** Bytes that came from either side. */
+  #bytes = 0;
   /** Added to each direction, in milliseconds. */
   delayMs = 0;
   /** Nothing is forwarded any more, in either direction, and nothing is closed. */
@@ -35,10 +36,6 @@ export class FaultyProxy {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  get connections(): number {
-    return this.#pairs.size;
-  }
-
   /** Ends all connections at once, without a word. */
   cut(): void {
     for (const { client, server } of this.#pairs) {
@@ -63,6 +60,16 @@ export class FaultyProxy {
       setTimeout(() => client.uncork(), ms);
       return false;
     });
+  }
+
+  /** Waits until so many bytes have come in all. */
+  async passed(bytes: number): Promise<void> {
+    while (this.#bytes < bytes) await once(this.#progress, "bytes");
+  }
+
+  /** Waits until somebody is connected. */
+  async joined(): Promise<void> {
+    while (this.#pairs.size === 0) await once(this.#server, "connection");
   }
 
   async close(): Promise<void> {
@@ -106,8 +113,10 @@ export class FaultyProxy {
   }
 
   #forward(data: Buffer, to: Socket): void {
-    if (this.stalled) this.swallowed += data.length;
-    else if (this.delayMs === 0) to.write(data);
+    this.#bytes += data.length;
+    this.#progress.emit("bytes");
+    if (this.stalled) return;
+    if (this.delayMs === 0) to.write(data);
     else setTimeout(() => to.write(data), this.delayMs);
   }
 }

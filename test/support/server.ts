@@ -9,7 +9,7 @@ export const USER = "tester";
 export const PASSWORD = "only for this test";
 
 /** Short, so that what never comes is noticed soon; long enough for a machine that is busy. */
-export const TEST_PATIENCE: Patience = { first: 20_000, away: 40_000, connect: 10_000, call: 20_000 };
+const TEST_PATIENCE: Patience = { first: 20_000, away: 40_000, connect: 10_000, call: 20_000 };
 
 const SILENT: RemoteEvents = { away: () => {}, back: () => {} };
 

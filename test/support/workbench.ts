@@ -22,7 +22,7 @@ import { TestServer } from "./server.ts";
 const scratch: string[] = [];
 
 /** The same tests, with the store in another process behind a WebSocket. */
-export const OVER_NETWORK = process.env.RIFFD_TEST_STORE === "websocket";
+const OVER_NETWORK = process.env.RIFFD_TEST_STORE === "websocket";
 
 let engine: Promise<Surreal> | null = null;
 let databases = 0;
