@@ -118,6 +118,30 @@ program
     exitCode = await serveCommand(options, terminal, interrupt.signal);
   });
 
+program
+  .command("backup")
+  .description("write all of the store into one file, as it is at this moment, while others go on writing to it")
+  .argument("<target>", "an existing folder, where the file is named by the time; or the file itself")
+  .option("--force", "replace the file if there is one", false)
+  .option("--json", "one JSON object that tells what was written", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
+  .action(async (target: string, options) => {
+    const { backupCommand } = await import("./commands/backup.ts");
+    exitCode = await backupCommand(target, { ...options, version }, terminal, interrupt.signal);
+  });
+
+program
+  .command("restore-store")
+  .description("write a backup into an empty store")
+  .argument("<file>", "a file that riffd backup has written")
+  .option("--check", "only prove that the file is whole", false)
+  .option("--json", "one JSON object that tells what was restored", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
+  .action(async (file: string, options) => {
+    const { restoreStoreCommand } = await import("./commands/restore-store.ts");
+    exitCode = await restoreStoreCommand(file, options, terminal, interrupt.signal);
+  });
+
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

@@ -1,7 +1,5 @@
 // riffd export: gives back the archived bytes of a session, exactly.
-import { statSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Writable } from "node:stream";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import type { SurrealStore } from "../store/surreal-store.ts";
@@ -9,6 +7,7 @@ import { interrupted } from "../sync/look.ts";
 import { formatBytes, formatCount, type Output, plural } from "./output.ts";
 import { resolveSession } from "./resolve.ts";
 import { openChosenStore, type StoreOptions } from "./store.ts";
+import { type FileKind, refuseToReplace, writeWholeFile } from "./whole-file.ts";
 
 export interface ExportOptions extends StoreOptions {
   /** A file; else the bytes go to `stdout`. */
@@ -18,6 +17,8 @@ export interface ExportOptions extends StoreOptions {
   readonly force: boolean;
 }
 
+const EXPORTED: FileKind = { code: "RIFF_EXPORT_FAILED", otherName: "name with -o" };
+
 /** Runs the command; returns its exit code. Throws RiffError. */
 export async function exportCommand(
   query: string,
@@ -26,7 +27,7 @@ export async function exportCommand(
   signal: AbortSignal,
 ): Promise<number> {
   const target = options.output === undefined ? null : resolve(options.output);
-  if (target !== null) refuseToReplace(target, options.force);
+  if (target !== null) refuseToReplace(target, options.force, EXPORTED);
   const opened = await openChosenStore(options, output, signal, { readOnly: true });
   try {
     const { store } = opened;
@@ -39,7 +40,7 @@ export async function exportCommand(
     const bytes = untilAborted(store.readArchive(sessionId, generation, 0, archived), signal);
     if (target === null) await writeTo(process.stdout, bytes);
     else {
-      await writeFile(target, bytes, options.force);
+      await writeWholeFile(target, bytes, options.force, EXPORTED);
       output.note(`✓ ${sessionId}: ${formatCount(archived)} bytes (${formatBytes(archived)}) → ${target}`);
     }
     return 0;
@@ -108,50 +109,4 @@ async function writeTo(stdout: Writable, chunks: AsyncIterable<Buffer>): Promise
   } finally {
     stdout.off("error", ignore);
   }
-}
-
-/** The file appears under its name only when it is whole and on disk. */
-async function writeFile(target: string, chunks: AsyncIterable<Buffer>, force: boolean): Promise<void> {
-  const temporary = `${target}.riffd-${process.pid}`;
-  let file: FileHandle | null = null;
-  try {
-    file = await open(temporary, "wx", 0o600);
-    for await (const chunk of chunks) await file.writeFile(chunk);
-    await file.sync();
-    await file.close();
-    refuseToReplace(target, force);
-    await rename(temporary, target);
-    await syncFolder(dirname(target));
-  } catch (thrown) {
-    if (file !== null) {
-      await file.close().catch(() => {}); // it may be closed; what has failed is told below
-      await rm(temporary, { force: true });
-    }
-    if (thrown instanceof RiffError) throw thrown;
-    throw new RiffError(
-      "RIFF_EXPORT_FAILED",
-      `Cannot write ${target}: ${toError(thrown).message}`,
-      "Check that its folder exists, who owns it, and the free space of its disk; or choose another file with -o.",
-      thrown,
-    );
-  }
-}
-
-/** Makes a rename in a folder durable, where folders can be synced. */
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r").catch(() => null);
-  if (handle === null) return;
-  await handle.sync().catch(() => {}); // not every file system can
-  await handle.close();
-}
-
-/** Throws if something stands at `target` that is not to be replaced: a file without `force`, or no file at all. */
-function refuseToReplace(target: string, force: boolean): void {
-  const stats = statSync(target, { throwIfNoEntry: false });
-  if (stats === undefined || (force && stats.isFile())) return;
-  throw new RiffError(
-    "RIFF_EXPORT_FAILED",
-    stats.isFile() ? `There is already a file ${target}.` : `${target} is not a regular file.`,
-    stats.isFile() ? "Choose another name with -o, or replace it with --force." : "Choose another name with -o.",
-  );
 }

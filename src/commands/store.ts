@@ -35,7 +35,7 @@ export function openChosenDatabase(options: StoreOptions, output: Output, signal
   return openDatabase(chosenTarget(options), { readOnly: false, events: eventsFor(output), signal });
 }
 
-function chosenTarget({ surrealdbUrl }: StoreOptions): StoreTarget {
+export function chosenTarget({ surrealdbUrl }: StoreOptions): StoreTarget {
   return resolveTarget(surrealdbUrl, process.env, resolvePaths(process.env).storeDir);
 }
 

@@ -61,6 +61,13 @@ export class Heads implements HeadKeeper {
     this.#append([sessionId, chain, head]);
   }
 
+  /** Takes over the chains of a store, restored from a backup, that go further than what is known of them. */
+  adopt(chains: readonly ChainHead[]): void {
+    for (const { session_id, chain, head } of chains) {
+      if ((this.find(session_id)?.chain ?? 0) < chain) this.advance(session_id, chain, head);
+    }
+  }
+
   /** Where the store is behind these heads, or holds another chain. */
   setbacks(chains: readonly ChainHead[]): Setback[] {
     const stored = new Map(chains.map((chain) => [chain.session_id, chain]));

@@ -97,7 +97,7 @@ async function registerHost(database: Database, host: string): Promise<void> {
 }
 
 /** One for each database, however it is reached. */
-function headsKey(target: StoreTarget): string {
+export function headsKey(target: StoreTarget): string {
   if (target.kind === "embedded") return locationOf(target);
   return `surrealdb://${new URL(target.url).host}/${target.namespace}/${target.database}`;
 }

@@ -6,6 +6,7 @@ import type { DateTime } from "surrealdb";
 import { sha256Hex } from "../core/hash.ts";
 import { RiffError, toError } from "../errors.ts";
 import type { Database } from "./database.ts";
+import { RESTORING, unfinishedRestore } from "./restore-mark.ts";
 import { isDenied } from "./transaction.ts";
 
 /** What the schema needs of a database. */
@@ -50,12 +51,21 @@ export function readMigrations(folder: string = SCHEMA_FOLDER): Migration[] {
     });
 }
 
-/** Which of `migrations` a database has. Writes nothing. Throws RIFF_PERMISSION_DENIED. */
+/** The tables that migrations define, in order. */
+export function tablesOf(migrations: readonly Migration[]): string[] {
+  const names = migrations.flatMap(({ text }) =>
+    [...text.matchAll(/^\s*DEFINE TABLE (?:OVERWRITE |IF NOT EXISTS )?(\w+)/gm)].map((match) => match[1]!),
+  );
+  return [...new Set(names)];
+}
+
+/** Which of `migrations` a database has. Writes nothing. Throws RIFF_PERMISSION_DENIED, or RIFF_BACKUP_FAILED for a part of a backup. */
 export async function schemaStatus(db: Queries, migrations: readonly Migration[]): Promise<SchemaStatus> {
   const applied = await appliedVersions(db);
   const known = new Map(migrations.map((migration) => [migration.version, migration]));
   const missing = migrations.filter(({ version }) => !applied.some((done) => done.version === version));
   for (const { version, sha256 } of applied) {
+    if (version === RESTORING) throw unfinishedRestore();
     const state = version > (migrations.at(-1)?.version ?? 0) ? "newer" : "changed";
     if (known.get(version)?.sha256 !== sha256) return { state, at: version, applied, missing };
   }

@@ -1,6 +1,6 @@
 // Runs queries whose every statement must succeed. The SDK's own error for a failed transaction says only that it
 // failed; the statement that was the cause is found among the responses.
-import type { Surreal } from "surrealdb";
+import type { SurrealQueryable } from "surrealdb";
 import { toError } from "../errors.ts";
 
 /**
@@ -8,7 +8,7 @@ import { toError } from "../errors.ts";
  * failed first, not that of its followers.
  */
 export async function run<T extends unknown[]>(
-  db: Surreal,
+  db: SurrealQueryable,
   text: string,
   parameters: Record<string, unknown> = {},
 ): Promise<T> {

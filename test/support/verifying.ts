@@ -15,7 +15,7 @@ export interface Verified {
 
 /** Proves all of it; `heads` replaces what the workbench remembers of its commits. */
 export async function verifyAll(
-  bench: Workbench,
+  bench: Pick<Workbench, "store" | "heads" | "context">,
   heads: Pick<Map<string, Head>, "get"> = bench.heads,
 ): Promise<Verified> {
   const context: VerifyContext = {
