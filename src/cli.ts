@@ -142,6 +142,20 @@ program
     exitCode = await restoreStoreCommand(file, options, terminal, interrupt.signal);
   });
 
+program
+  .command("forget")
+  .description("destroy what the store holds of a session or a message, and never take it in again")
+  .argument("<session|message>", "a session (id, unique beginning, path of its file) or the uuid of a message")
+  .requiredOption("--reason <text>", "why; it stands in the log for ever")
+  .option("--yes", "do not ask", false)
+  .option("--operator <name>", "who stands on the commits", "cli")
+  .option("--json", "one JSON object a line for each session, then a summary", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
+  .action(async (query: string, options) => {
+    const { forgetCommand } = await import("./commands/forget.ts");
+    exitCode = await forgetCommand(query, options, terminal, interrupt.signal);
+  });
+
 function collect(value: string, previous: string[]): string[] {
   return [...previous, value];
 }

@@ -262,7 +262,13 @@ function parseHeader(path: string, line: Buffer): BackupHeader {
     );
   }
   const { riffd, created, store, schema } = header;
-  if (typeof riffd !== "string" || typeof created !== "string" || typeof store !== "string" || !Array.isArray(schema)) {
+  if (
+    typeof riffd !== "string" ||
+    typeof created !== "string" ||
+    typeof store !== "string" ||
+    !Array.isArray(schema) ||
+    schema.length === 0
+  ) {
     throw damaged(path, 0, "its first line lacks something");
   }
   return { riffd, created, store, schema };

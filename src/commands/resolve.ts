@@ -16,7 +16,12 @@ const MAX_TOLD = 10;
  * The one candidate that `query` names. Throws RIFF_SESSION_NOT_FOUND (with `searched` and what comes near) or
  * RIFF_SESSION_AMBIGUOUS (with all it may mean).
  */
-export function resolveSession<T extends Candidate>(query: string, candidates: readonly T[], searched: string): T {
+export function resolveSession<T extends Candidate>(
+  query: string,
+  candidates: readonly T[],
+  searched: string,
+  wanted = "session",
+): T {
   const byPath = candidates.filter(({ path }) => path === realPath(query));
   if (byPath.length === 1) return byPath[0]!;
   // A bare id also names the sessions that had to take another id because it was taken.
@@ -35,7 +40,7 @@ export function resolveSession<T extends Candidate>(query: string, candidates: r
   const told = near.length === 0 ? "" : `\nComing near:\n${list(near)}`;
   throw new RiffError(
     "RIFF_SESSION_NOT_FOUND",
-    `There is no session "${query}" in ${searched}.${told}`,
+    `There is no ${wanted} "${query}" in ${searched}.${told}`,
     "Check the id, or give the path of the session's .jsonl file.",
   );
 }

@@ -2,11 +2,18 @@
 import { createHash } from "node:crypto";
 import xxhash from "xxhash-wasm";
 
-const { h64Raw } = await xxhash();
+const { h64Raw, create64 } = await xxhash();
 
 /** xxh64 (seed 0) of `bytes` as 16 hex digits. */
 export function xxh64Hex(bytes: Uint8Array): string {
   return h64Raw(bytes).toString(16).padStart(16, "0");
+}
+
+/** The same of bytes that come in chunks. */
+export async function xxh64OfChunks(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = create64();
+  for await (const chunk of chunks) hash.update(chunk);
+  return hash.digest().toString(16).padStart(16, "0");
 }
 
 /** SHA-256 of `bytes` or of the UTF-8 of a string, as 64 hex digits. */

@@ -20,6 +20,8 @@ export interface Message {
   /** A user or assistant record: what counts when something is cut off. */
   readonly conversation: boolean;
   readonly claims: Claims;
+  /** Its content was destroyed; `digest` is that of the bytes as they were. */
+  readonly forgotten: boolean;
 }
 
 /** A record without uuid: summaries, titles, snapshots, queue operations, and what later versions will write. */
@@ -32,6 +34,7 @@ export interface SideRecord {
   readonly timestamp: Date | null;
   readonly content: Content;
   readonly claims: Claims;
+  readonly forgotten: boolean;
 }
 
 /** What a record says about its session; kept, but not trusted. */
@@ -50,7 +53,17 @@ export function readRecord(value: Value, bytes: Uint8Array): Message | SideRecor
   const claims = claimsOf(json, type);
   const uuid = text(json.uuid);
   if (uuid === null) {
-    return { kind: "record", offset, length, digest, type, timestamp: timestamp(json.timestamp), content, claims };
+    return {
+      kind: "record",
+      offset,
+      length,
+      digest,
+      type,
+      timestamp: timestampOf(json.timestamp),
+      content,
+      claims,
+      forgotten: false,
+    };
   }
   const message = typeof json.message === "object" && json.message !== null ? json.message : {};
   return {
@@ -59,7 +72,7 @@ export function readRecord(value: Value, bytes: Uint8Array): Message | SideRecor
     length,
     digest,
     type,
-    timestamp: timestamp(json.timestamp),
+    timestamp: timestampOf(json.timestamp),
     content,
     claims,
     uuid,
@@ -67,6 +80,7 @@ export function readRecord(value: Value, bytes: Uint8Array): Message | SideRecor
     subtype: text(json.subtype),
     role: "role" in message ? text(message.role) : null,
     conversation: type === "user" || type === "assistant",
+    forgotten: false,
   };
 }
 
@@ -85,7 +99,8 @@ function text(value: unknown): string | null {
 
 const ISO_DATE_TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d/;
 
-function timestamp(value: unknown): Date | null {
+/** The moment that a `timestamp` names, if it is one. */
+export function timestampOf(value: unknown): Date | null {
   if (typeof value !== "string" || !ISO_DATE_TIME.test(value)) return null;
   const date = new Date(value);
   return Number.isNaN(date.getTime()) ? null : date;

@@ -13,6 +13,7 @@ import type {
   SessionSummary,
   SourceKey,
   SourceRow,
+  Tombstone,
   UnresolvedRow,
 } from "../sync/store.ts";
 
@@ -75,6 +76,8 @@ export function sessionFromDb(row: DbRow): SessionRow {
     "damage_before",
     "first_message_at",
     "last_message_at",
+    "forgotten_count",
+    "forgotten_at",
   ]);
   const faults = (row.faults as DbRow[]).map((fault) =>
     fromDb(fault, ["message_uuid", "parent_uuid", "found_in", "reason"]),
@@ -183,7 +186,7 @@ export function segmentToDb(segment: SegmentRow, sessionId: string, generation: 
 }
 
 export function segmentFromDb(row: DbRow): SegmentRow {
-  const { id: _, ...columns } = fromDb(row, ["data", "shared_with"]);
+  const { id: _, ...columns } = fromDb(row, ["data", "shared_with", "stored_hash"]);
   const data = columns.data;
   return {
     ...columns,
@@ -213,6 +216,21 @@ export function commitToDb(commit: CommitRow, sessionId: string): Record<string,
 export function commitFromDb(row: DbRow): CommitRow {
   const { id: _, session_id: __, ...columns } = fromDb(row, []);
   return columns as unknown as CommitRow;
+}
+
+export function tombstoneToDb(tombstone: Tombstone, sessionId: string, commit: number): Record<string, unknown> {
+  const { generation, offset, ...columns } = tombstone;
+  return { ...toDb(columns), id: [sessionId, generation, offset], session_id: sessionId, commit };
+}
+
+/** With `commit`, the number of the one that wrote it. */
+export function tombstoneFromDb(row: DbRow): Tombstone & { readonly commit: number } {
+  const { id: _, session_id: __, ...columns } = fromDb(row, ["message_uuid"]);
+  return {
+    ...columns,
+    generation: Number(idParts(row)[1]),
+    offset: offsetOf(row),
+  } as unknown as Tombstone & { commit: number };
 }
 
 export function foundFromDb(row: DbRow): FoundMessage {

@@ -3,6 +3,7 @@
 import { DateTime, RecordId } from "surrealdb";
 import type { Step } from "../sync/store.ts";
 import type { CallLimits } from "./database.ts";
+import { destroying } from "./forgetting.ts";
 import {
   commitToDb,
   eventToDb,
@@ -13,6 +14,7 @@ import {
   sessionToDb,
   sourceRecord,
   toDb,
+  tombstoneToDb,
   unresolvedToDb,
 } from "./rows.ts";
 
@@ -55,12 +57,10 @@ class Builder {
     this.#checkpoint();
     this.#rows();
     this.#changes();
-    if (this.#ahead.length > 0) {
-      this.#parameters.step = commit.step_id;
-      this.#add("DELETE staged:[$step, NONE]..[$step, ..] RETURN NONE;");
-    }
     this.#add(this.#one("INSERT INTO commit $log RETURN VALUE n", "commit"));
+    this.#forgetting();
     this.#add(this.#one("UPSERT $held CONTENT $row RETURN VALUE chain", "session"));
+    if (this.#ahead.length > 0) this.#add("DELETE staged:[$step, NONE]..[$step, ..] RETURN NONE;");
     this.#add("COMMIT;");
     return { text: this.#parts.join("\n"), parameters: this.#parameters, ahead: this.#ahead };
   }
@@ -140,6 +140,17 @@ class Builder {
       this.#parameters.left = sourceRecord(sourceRemoved);
       this.#add("DELETE $left RETURN NONE;");
     }
+  }
+
+  /** Between the commit and the session's row: only there the segments let themselves be changed. */
+  #forgetting(): void {
+    const { session, commit, tombstones, destroyed } = this.#step;
+    this.#insert(
+      "forgotten",
+      tombstones.map((row) => tombstoneToDb(row, session.session_id, commit.n)),
+      "length",
+    );
+    if (destroyed !== null) this.#add(destroying(destroyed, this.#parameters));
   }
 
   #insert(table: string, rows: readonly object[], column: string): void {

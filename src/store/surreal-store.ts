@@ -3,13 +3,15 @@
 import { RecordId, type Surreal } from "surrealdb";
 import { Backoff } from "../backoff.ts";
 import { RiffError, toError } from "../errors.ts";
-import { DICTIONARY_BYTES, decodeSegment } from "../sync/segment-codec.ts";
+import { decodeSegment, tailOf } from "../sync/segment-codec.ts";
 import { STEP_LIMITS, type StepLimits } from "../sync/steps.ts";
 import type {
   ChainHead,
   CommitOutcome,
   CommitRow,
+  Destroyed,
   EventRow,
+  Forgotten,
   FoundMessage,
   QuarantineRow,
   RecordRow,
@@ -21,9 +23,20 @@ import type {
   SourceRow,
   Step,
   Store,
+  StoredSegment,
+  Tombstone,
   UnresolvedRow,
 } from "../sync/store.ts";
 import { type Database, Unanswered } from "./database.ts";
+import {
+  compactEngine,
+  type Run,
+  readForgotten,
+  readNotForgotten,
+  readSessionsWithMessage,
+  readSharers,
+  readUnsharedContents,
+} from "./forgetting.ts";
 import {
   commitFromDb,
   type DbRow,
@@ -40,6 +53,7 @@ import {
   sourceRecord,
   summaryFromDb,
   toDb,
+  tombstoneFromDb,
   unresolvedFromDb,
 } from "./rows.ts";
 import { stepQuery } from "./step-query.ts";
@@ -79,6 +93,8 @@ export class SurrealStore implements Store {
   get db(): Surreal {
     return this.database.surreal;
   }
+
+  readonly #run: Run = (text, parameters) => this.#read(text, parameters);
 
   async sources(host: string): Promise<SourceRow[]> {
     const [rows] = await this.#read<[DbRow[]]>("SELECT * FROM source:[$host, NONE]..[$host, ..]", { host });
@@ -232,6 +248,19 @@ export class SurrealStore implements Store {
     return this.#pages("quarantine", sessionId, generation, quarantineFromDb);
   }
 
+  /** The uuids of a generation's messages in byte order, in pages. */
+  async *messageUuids(sessionId: string, generation: number): AsyncIterable<string[]> {
+    for (let from = 0; ; ) {
+      const [rows] = await this.#read<[DbRow[]]>(
+        "SELECT id, message_uuid FROM message:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
+        { s: sessionId, g: generation, from, limit: PAGE },
+      );
+      if (rows.length === 0) return;
+      yield rows.map((row) => String(row.message_uuid));
+      from = foundFromDb(rows.at(-1)!).offset + 1;
+    }
+  }
+
   /** The content of a row, put together if it is stored in parts. */
   async content(row: { readonly content: string; readonly content_hash: string | null }): Promise<string> {
     if (row.content_hash === null) return row.content;
@@ -258,6 +287,46 @@ export class SurrealStore implements Store {
     return rows.sort((a, b) => a.generation - b.generation);
   }
 
+  async forgotten(): Promise<Forgotten> {
+    return readForgotten(this.#run);
+  }
+
+  tombstones(sessionId: string, generation: number): AsyncIterable<Tombstone[]> {
+    return this.#pages("forgotten", sessionId, generation, tombstoneFromDb);
+  }
+
+  async sharersOf(
+    sessionId: string,
+    holder: number,
+    generations: readonly number[],
+    offsets: readonly number[],
+  ): Promise<{ generation: number; offset: number }[]> {
+    return readSharers(this.#run, sessionId, holder, generations, offsets);
+  }
+
+  async contentsOnlyIn(sessionId: string, ranges: Destroyed["emptied"], hashes: readonly string[]) {
+    return readUnsharedContents(this.#run, sessionId, ranges, hashes);
+  }
+
+  async sessionsHolding(uuid: string): Promise<string[]> {
+    const [ids] = await this.#read<[string[]]>("SELECT VALUE session_id FROM message WHERE message_uuid = $uuid", {
+      uuid,
+    });
+    return [...new Set(ids)].sort();
+  }
+
+  async sessionsWithMessage(uuid: string): Promise<string[]> {
+    return readSessionsWithMessage(this.#run, uuid);
+  }
+
+  async notForgotten(uuids: readonly string[]) {
+    return readNotForgotten(this.#run, uuids);
+  }
+
+  async compact(): Promise<boolean> {
+    return compactEngine(this.#run);
+  }
+
   async *segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]> {
     for (let from = 0; ; ) {
       const rows = await this.#segmentPage(sessionId, generation, from, Number.MAX_SAFE_INTEGER, SEGMENT_PAGE);
@@ -269,21 +338,35 @@ export class SurrealStore implements Store {
 
   async *readArchive(sessionId: string, generation: number, from: number, to: number): AsyncIterable<Buffer> {
     if (from >= to) return;
+    for await (const { segment, raw } of this.storedSegments(sessionId, generation, from, to)) {
+      const start = Math.max(from, segment.offset) - segment.offset;
+      const end = Math.min(to, segment.offset + segment.length) - segment.offset;
+      if (start < end) yield raw.subarray(start, end);
+    }
+  }
+
+  /** With `to`: those that begin before it. Throws RIFF_STORE_DAMAGED where one is missing. */
+  async *storedSegments(
+    sessionId: string,
+    generation: number,
+    from: number,
+    to: number = Number.POSITIVE_INFINITY,
+  ): AsyncIterable<StoredSegment> {
     const where = `of session ${sessionId}, generation ${generation},`;
     let next = await this.#decodeStart(sessionId, generation, from);
     let before: Buffer = Buffer.alloc(0);
     while (next < to) {
       const end = Math.min(to, next + SEGMENT_REACH);
       const rows = await this.#segmentPage(sessionId, generation, next, end, SEGMENT_PAGE);
+      if (rows.length === 0 && to === Number.POSITIVE_INFINITY) return;
       if (rows.length === 0 || rows[0]!.offset !== next) throw missingBytes(where, next);
-      for (const row of await this.#fetchShared(sessionId, rows)) {
-        if (row.offset !== next) throw missingBytes(where, next);
-        const raw = decodeSegment(row, before, where);
-        const start = Math.max(from, row.offset) - row.offset;
-        const end = Math.min(to, row.offset + row.length) - row.offset;
-        if (start < end) yield raw.subarray(start, end);
-        next = row.offset + row.length;
-        before = raw.length >= DICTIONARY_BYTES ? raw : Buffer.concat([before, raw]).subarray(-DICTIONARY_BYTES);
+      const held = await this.#fetchShared(sessionId, rows);
+      for (const [i, segment] of rows.entries()) {
+        if (segment.offset !== next) throw missingBytes(where, next);
+        const raw = decodeSegment(held[i]!, before, where);
+        yield { segment, raw };
+        next = segment.offset + segment.length;
+        before = tailOf(before, raw);
         if (next >= to) return;
       }
     }
@@ -440,7 +523,7 @@ export class SurrealStore implements Store {
   }
 
   async *#pages<T extends { readonly offset: number }>(
-    table: "message" | "record" | "quarantine",
+    table: "message" | "record" | "quarantine" | "forgotten",
     sessionId: string,
     generation: number,
     convert: (row: DbRow) => T,
@@ -449,6 +532,7 @@ export class SurrealStore implements Store {
       message: "SELECT * FROM message:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
       record: "SELECT * FROM record:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
       quarantine: "SELECT * FROM quarantine:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
+      forgotten: "SELECT * FROM forgotten:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
     }[table];
     for (let from = 0; ; ) {
       const [rows] = await this.#read<[DbRow[]]>(query, { s: sessionId, g: generation, from, limit: PAGE });

@@ -1,6 +1,6 @@
 // What every part of the sync is given: the store, this machine, who asked, and the time.
 import type { StepLimits } from "./steps.ts";
-import type { Store } from "./store.ts";
+import type { Forgotten, Store } from "./store.ts";
 
 /** Remembers the heads of chains outside the store. */
 export interface HeadKeeper {
@@ -21,6 +21,11 @@ export interface SyncContext {
   now(): Date;
   /** Aborted: begin nothing new. */
   readonly signal: AbortSignal;
+}
+
+/** The context of a pass, with what reading must leave out. */
+export interface ReadingContext extends SyncContext {
+  readonly forgotten: Forgotten;
 }
 
 /** Prefixes up to this size are compared with the archive whenever a file falls quiet after growing. */

@@ -9,13 +9,15 @@ import { extendFingerprint, sha256Hex } from "../core/hash.ts";
 import { RiffError } from "../errors.ts";
 import { sampleAfter } from "./checkpoint.ts";
 import type { SyncContext } from "./context.ts";
-import { DICTIONARY_BYTES, encodeSegment } from "./segment-codec.ts";
+import { encodeSegment, tailOf } from "./segment-codec.ts";
 import type { Entry, ReadStep } from "./steps.ts";
 import {
   type CommitKind,
   type CommitRow,
   type ContentColumns,
+  type Destroyed,
   type EventRow,
+  type Forgetting,
   MAX_CONTENT_CHARS,
   MAX_LISTED_FAULTS,
   type MessageRow,
@@ -26,6 +28,7 @@ import {
   type SessionRow,
   type SourceRow,
   type Step,
+  type Tombstone,
 } from "./store.ts";
 import type { Totals } from "./totals.ts";
 import type { Findings, Tracker } from "./tracker.ts";
@@ -89,6 +92,7 @@ export class SessionLog {
       operator: this.#context.operator,
       timestamp: time,
     }));
+    const tombstones = change.tombstones ?? [];
     const place = source ?? expectedSource;
     if (place === null) throw new Error("a commit needs a source");
     const unhashed: CommitRow = {
@@ -113,6 +117,7 @@ export class SessionLog {
       events_sha256: eventsDigest(events),
       operator: this.#context.operator,
       time,
+      ...(change.forgetting === undefined ? {} : { forgetting: forgettingOf(change.forgetting, tombstones) }),
       previous: before.head,
       hash: "",
     };
@@ -123,6 +128,8 @@ export class SessionLog {
       chain: commit.n,
       head: commit.hash,
       event_count: before.event_count + events.length,
+      forgotten_count:
+        tombstones.length === 0 ? before.forgotten_count : (before.forgotten_count ?? 0) + tombstones.length,
       last_updated: time,
       created_at: before.chain === 0 ? time : before.created_at,
     };
@@ -146,6 +153,8 @@ export class SessionLog {
       restored: change.restored ?? [],
       sourceRemoved: change.sourceRemoved ?? null,
       largeContents: change.largeContents ?? [],
+      tombstones,
+      destroyed: change.destroyed ?? null,
     };
   }
 
@@ -183,6 +192,14 @@ export interface Change {
   readonly restored?: Step["restored"];
   readonly sourceRemoved?: Step["sourceRemoved"];
   readonly largeContents?: Step["largeContents"];
+  /** In the order of their places; with `forgetting`. */
+  readonly tombstones?: readonly Tombstone[];
+  readonly forgetting?: Pick<Forgetting, "scope" | "reason" | "redacted">;
+  readonly destroyed?: Destroyed;
+}
+
+function forgettingOf(why: NonNullable<Change["forgetting"]>, tombstones: readonly Tombstone[]): Forgetting {
+  return { ...why, tombstones: tombstones.length, tombstones_sha256: eventsDigest(tombstones) };
 }
 
 export interface LookPlan {
@@ -190,8 +207,10 @@ export interface LookPlan {
   /** The checkpoint that the look begins with, with the file's facts of this look. */
   readonly source: SourceRow;
   readonly quiet: boolean;
-  /** The last DICTIONARY_BYTES that are archived. */
+  /** The last DICTIONARY_BYTES that are archived, as the file holds them. */
   readonly before: Buffer;
+  /** The same as they are stored. */
+  readonly storedBefore: Buffer;
   readonly totals: Totals;
   readonly tracker: Tracker;
   /** Rows of messages that vanished, by `versionKey`. */
@@ -210,13 +229,13 @@ export async function writeLook(
   plan: LookPlan,
   steps: AsyncIterable<ReadStep>,
 ): Promise<SourceRow> {
-  let { source, before } = plan;
+  let { source, before, storedBefore } = plan;
   let inFlight: Promise<void> = Promise.resolve();
   try {
     for await (const step of steps) {
       const rows = buildRows(step, plan, source, context.now());
       const sample = sampleAfter(before, step.raw, step.from, source);
-      const { segments, keyframe } = encodeStep(step, before, source);
+      const { segments, keyframe } = encodeStep(step, storedBefore, source, context.stepLimits.bytes);
       const done = step.last;
       source = {
         ...source,
@@ -234,7 +253,9 @@ export async function writeLook(
         verdicts_due: true,
       };
       if (plan.verified) source = { ...source, verified_size: source.archived, verified_at: context.now() };
-      before = step.raw.length >= DICTIONARY_BYTES ? step.raw.subarray(-DICTIONARY_BYTES) : tailOf(before, step.raw);
+      const isSame = storedBefore === before && step.stored === step.raw;
+      before = tailOf(before, step.raw);
+      storedBefore = isSame ? before : tailOf(storedBefore, step.stored);
       const idle = step.raw.length === 0 && step.entries.length === 0;
       if (!idle || !plan.source.complete) {
         const prepared = log.prepare(
@@ -389,7 +410,12 @@ export function contentColumns(content: Content, large: { hash: string; text: st
   return { content: "", ...what, content_hash: hash };
 }
 
-function encodeStep(step: ReadStep, before: Buffer, source: SourceRow): { segments: SegmentRow[]; keyframe: number } {
+function encodeStep(
+  step: ReadStep,
+  before: Buffer,
+  source: SourceRow,
+  maxBytes: number,
+): { segments: SegmentRow[]; keyframe: number } {
   if (step.raw.length === 0) return { segments: [], keyframe: source.keyframe };
   if (step.shared.length > 0) {
     const segments = step.shared.map(
@@ -397,13 +423,23 @@ function encodeStep(step: ReadStep, before: Buffer, source: SourceRow): { segmen
         ...row,
         codec: "shared",
         data: null,
+        stored_hash: null,
         shared_with: row.shared_with ?? source.generation - 1,
       }),
     );
     return { segments, keyframe: segments.at(-1)!.keyframe };
   }
-  const segment = encodeSegment(step.from, step.raw, before, source.keyframe);
-  return { segments: [segment], keyframe: segment.keyframe };
+  const segments: SegmentRow[] = [];
+  let { keyframe } = source;
+  let tail = before;
+  for (let at = 0; at < step.raw.length; at += maxBytes) {
+    const stored = step.stored.subarray(at, at + maxBytes);
+    const segment = encodeSegment(step.from + at, step.raw.subarray(at, at + maxBytes), tail, keyframe, stored);
+    keyframe = segment.keyframe;
+    segments.push(segment);
+    if (at + maxBytes < step.raw.length) tail = tailOf(tail, stored);
+  }
+  return { segments, keyframe };
 }
 
 function changeOf(
@@ -427,7 +463,7 @@ function changeOf(
     events: session.damage_before === null ? [...rows.events, ...damageFixed(session, after)] : rows.events,
     findings,
     from: step.from,
-    segmentSha256: step.raw.length === 0 ? "" : sha256Hex(step.raw),
+    segmentSha256: step.raw.length === 0 ? "" : sha256Hex(step.stored),
     parsedFrom: step.parsedFrom,
     rows: rows.digest.count,
     rowsSha256: rows.digest.finish(),
@@ -438,7 +474,20 @@ function changeOf(
     pieceRemoved: rows.pieceRemoved,
     restored: rows.restored,
     largeContents: rows.largeContents,
+    ...leftOut(step, source.generation),
   };
+}
+
+/** What a step says of messages that were forgotten before they were read. */
+function leftOut(step: ReadStep, generation: number): Pick<Change, "tombstones" | "forgetting"> {
+  if (step.stored === step.raw) return {};
+  const tombstones: Tombstone[] = [];
+  for (const entry of step.entries) {
+    if (entry.kind !== "message" || !entry.forgotten) continue;
+    const { kind, offset, length, digest, uuid } = entry;
+    tombstones.push({ generation, offset, length, kind, digest, message_uuid: uuid, scope: "message" });
+  }
+  return { tombstones, forgetting: { scope: "message", reason: "forgotten before it was read", redacted: [] } };
 }
 
 /** A session's row with what the graph says now. */
@@ -490,8 +539,4 @@ export function damageEvent(damageBefore: number, scoreBefore: number, after: Se
       after: null,
     },
   ];
-}
-
-function tailOf(before: Buffer, raw: Buffer): Buffer {
-  return raw.length === 0 ? before : Buffer.concat([before, raw]).subarray(-DICTIONARY_BYTES);
 }

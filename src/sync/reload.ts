@@ -2,7 +2,7 @@
 // totals. Needed when a look was interrupted, and when verdicts change.
 import { type Line, LineSplitter } from "../core/line-splitter.ts";
 import { type Entry, readEntries } from "./steps.ts";
-import type { SessionRow, SourceRow, Store } from "./store.ts";
+import type { SessionRow, SourceRow, Store, Tombstone } from "./store.ts";
 import { Totals } from "./totals.ts";
 import { GraphTracker } from "./tracker.ts";
 
@@ -12,14 +12,18 @@ export interface ReadUpTo {
   readonly end: number;
 }
 
-/** The archived lines of a generation; the last may be unfinished, and then counts as the end of a quiet file. */
+/**
+ * The archived lines of a generation from `from` on, which begins a line; the last may be unfinished, and then counts
+ * as the end of a quiet file.
+ */
 export async function* archivedLines(
   store: Pick<Store, "readArchive">,
   sessionId: string,
   { generation, end }: ReadUpTo,
+  from = 0,
 ): AsyncGenerator<{ line: Line; open: boolean }> {
-  const splitter = new LineSplitter(0);
-  for await (const chunk of store.readArchive(sessionId, generation, 0, end)) {
+  const splitter = new LineSplitter(from);
+  for await (const chunk of store.readArchive(sessionId, generation, from, end)) {
     for (let at = 0; at < chunk.length; ) {
       const taken = splitter.take(chunk, at);
       if (taken === null) break;
@@ -33,20 +37,63 @@ export async function* archivedLines(
 /** Entries are handed on in batches of about this many. */
 const BATCH = 500;
 
-/** The archived entries of a generation in byte order, in batches. */
+/** Told of each tombstone, with the entry that stands there. */
+export type OnTombstone = (tombstone: Tombstone, entry: Entry | null) => void;
+
+/** The archived entries of a generation in byte order, in batches; those forgotten with the digests they had. */
 export async function* archivedEntries(
-  store: Pick<Store, "readArchive">,
+  store: Pick<Store, "readArchive" | "tombstones">,
   sessionId: string,
   upTo: ReadUpTo,
+  onTombstone: OnTombstone = () => {},
 ): AsyncGenerator<Entry[]> {
+  const tombstones = new TombstoneCursor(store.tombstones(sessionId, upTo.generation));
   let entries: Entry[] = [];
   for await (const { line, open } of archivedLines(store, sessionId, upTo)) {
     readEntries(line, open, entries);
     if (entries.length < BATCH) continue;
+    restoreDigests(entries, await tombstones.upTo(entries.at(-1)!.offset), onTombstone);
     yield entries;
     entries = [];
   }
+  restoreDigests(entries, await tombstones.upTo(Number.POSITIVE_INFINITY), onTombstone);
   yield entries;
+}
+
+/** Hands out tombstones in byte order, a page at a time. */
+export class TombstoneCursor {
+  readonly #pages: AsyncIterator<Tombstone[]>;
+  #page: Tombstone[] = [];
+  #isDone = false;
+
+  constructor(pages: AsyncIterable<Tombstone[]>) {
+    this.#pages = pages[Symbol.asyncIterator]();
+  }
+
+  /** Those at or before `offset` that were not handed out yet. */
+  async upTo(offset: number): Promise<Tombstone[]> {
+    const found: Tombstone[] = [];
+    for (;;) {
+      const count = this.#page.findIndex((tombstone) => tombstone.offset > offset);
+      found.push(...this.#page.splice(0, count < 0 ? this.#page.length : count));
+      if (this.#page.length > 0 || this.#isDone) return found;
+      const next = await this.#pages.next();
+      if (next.done) this.#isDone = true;
+      else this.#page = [...next.value];
+    }
+  }
+}
+
+function restoreDigests(entries: Entry[], tombstones: readonly Tombstone[], onTombstone: OnTombstone): void {
+  let at = 0;
+  for (const tombstone of tombstones) {
+    while (at < entries.length && entries[at]!.offset < tombstone.offset) at++;
+    const entry = entries[at]?.offset === tombstone.offset ? entries[at]! : null;
+    if (entry !== null && entry.kind !== "piece") {
+      entries[at] = { ...entry, digest: tombstone.digest, forgotten: true };
+    }
+    onTombstone(tombstone, entry);
+  }
 }
 
 export interface Reloaded {

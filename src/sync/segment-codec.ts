@@ -18,19 +18,62 @@ const SMALL_SEGMENT = 64 * 1024;
 /** On the calling thread: 2 ms for 1 MiB, where encoders in the thread pool cost tens of MB in allocator arenas. */
 const BROTLI_OPTIONS = { params: { [constants.BROTLI_PARAM_QUALITY]: 1, [constants.BROTLI_PARAM_LGWIN]: 20 } };
 
-/** Compresses raw bytes; `before` are the bytes that precede them in the file (the last DICTIONARY_BYTES are used). */
-export function encodeSegment(offset: number, raw: Buffer, before: Buffer, lastKeyframe: number): SegmentRow {
-  const base = { offset, length: raw.length, hash: xxh64Hex(raw), shared_with: null };
-  if (raw.length >= SMALL_SEGMENT) {
-    const data = brotliCompressSync(raw, BROTLI_OPTIONS);
-    return data.length < raw.length
-      ? { ...base, codec: "brotli", dictionary: 0, keyframe: offset, data }
-      : { ...base, codec: "raw", dictionary: 0, keyframe: offset, data: raw };
-  }
+/**
+ * Compresses the bytes that are to be `stored` for the file's `raw`, which they differ from where something was
+ * forgotten. `before` are the stored bytes that precede them (the last DICTIONARY_BYTES are used).
+ */
+export function encodeSegment(
+  offset: number,
+  raw: Buffer,
+  before: Buffer,
+  lastKeyframe: number,
+  stored: Buffer = raw,
+): SegmentRow {
+  const base = {
+    offset,
+    length: raw.length,
+    hash: xxh64Hex(raw),
+    stored_hash: storedHash(raw, stored),
+    shared_with: null,
+  };
+  if (raw.length >= SMALL_SEGMENT) return { ...base, ...compressAlone(stored), dictionary: 0, keyframe: offset };
   const chained = before.length > 0 && offset - lastKeyframe < KEYFRAME_DISTANCE;
-  const dictionary = chained ? before.subarray(-DICTIONARY_BYTES) : Buffer.alloc(0);
-  const data = chained ? deflateRawSync(raw, { dictionary }) : deflateRawSync(raw);
+  // Nothing before the keyframe, from which decoding begins.
+  const reach = Math.min(DICTIONARY_BYTES, offset - lastKeyframe, before.length);
+  const dictionary = chained ? before.subarray(before.length - reach) : Buffer.alloc(0);
+  const data = chained ? deflateRawSync(stored, { dictionary }) : deflateRawSync(stored);
   return { ...base, codec: "deflate", dictionary: dictionary.length, keyframe: chained ? lastKeyframe : offset, data };
+}
+
+/** The last DICTIONARY_BYTES of `before` and `raw` together. */
+export function tailOf(before: Buffer, raw: Buffer): Buffer {
+  if (raw.length >= DICTIONARY_BYTES) return raw.subarray(-DICTIONARY_BYTES);
+  return raw.length === 0 ? before : Buffer.concat([before, raw]).subarray(-DICTIONARY_BYTES);
+}
+
+/** Compresses other bytes for a segment that is there, so that it is decoded from where it was. */
+export function encodeAgain(
+  segment: SegmentRow,
+  stored: Buffer,
+  before: Buffer,
+): Pick<SegmentRow, "offset" | "codec" | "data" | "stored_hash"> {
+  const { offset, hash, dictionary } = segment;
+  const found = xxh64Hex(stored);
+  const base = { offset, stored_hash: found === hash ? null : found };
+  if (dictionary > 0) {
+    return { ...base, codec: "deflate", data: deflateRawSync(stored, { dictionary: before.subarray(-dictionary) }) };
+  }
+  if (stored.length < SMALL_SEGMENT) return { ...base, codec: "deflate", data: deflateRawSync(stored) };
+  return { ...base, ...compressAlone(stored) };
+}
+
+function compressAlone(bytes: Buffer): Pick<SegmentRow, "codec" | "data"> {
+  const data = brotliCompressSync(bytes, BROTLI_OPTIONS);
+  return data.length < bytes.length ? { codec: "brotli", data } : { codec: "raw", data: bytes };
+}
+
+function storedHash(raw: Buffer, stored: Buffer): string | null {
+  return stored === raw || stored.equals(raw) ? null : xxh64Hex(stored);
 }
 
 /**
@@ -45,7 +88,7 @@ export function decodeSegment(segment: SegmentRow, before: Buffer, where: string
     throw damaged(where, segment, "cannot be decompressed", thrown);
   }
   if (raw.length !== segment.length) throw damaged(where, segment, `decompresses to ${raw.length} bytes`);
-  if (xxh64Hex(raw) !== segment.hash) throw damaged(where, segment, "does not match its hash");
+  if (xxh64Hex(raw) !== (segment.stored_hash ?? segment.hash)) throw damaged(where, segment, "does not match its hash");
   return raw;
 }
 

@@ -93,6 +93,10 @@ export interface SessionRow {
   readonly chain: number;
   readonly head: string;
   readonly event_count: number;
+  /** How many of its values and pieces, in all generations, were forgotten; null: none. */
+  readonly forgotten_count: number | null;
+  /** When the whole session was forgotten: its file is not read any more. */
+  readonly forgotten_at: Date | null;
 }
 
 export type SourceKey = readonly [host: string, path: string];
@@ -159,8 +163,10 @@ export interface SegmentRow {
   readonly offset: number;
   /** Raw bytes. */
   readonly length: number;
-  /** xxh64 of the raw bytes. */
+  /** xxh64 of the raw bytes, as the file held them. */
   readonly hash: string;
+  /** xxh64 of the raw bytes as they are stored, where something of them was forgotten. */
+  readonly stored_hash: string | null;
   readonly codec: "raw" | "brotli" | "deflate" | "shared";
   /** How many raw bytes before `offset` the codec needs as its dictionary. */
   readonly dictionary: number;
@@ -197,8 +203,45 @@ export interface EventRow {
   readonly after: ByteRange | null;
 }
 
-/** `import`, `append`: bytes were read. `turn`: a new generation became visible. The others change no bytes. */
-export type CommitKind = "import" | "append" | "rewrite" | "turn" | "verdicts" | "moved" | "gone" | "back";
+/** Whether a message was to be forgotten, or a whole session. */
+export type ForgetScope = "message" | "session";
+
+/** What stays of a value or piece that was forgotten. */
+export interface Tombstone {
+  readonly generation: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly kind: "message" | "record" | "piece";
+  /** xxh64 of the bytes as they were: what all proofs go by. */
+  readonly digest: string;
+  readonly message_uuid: string | null;
+  readonly scope: ForgetScope;
+}
+
+/** What a commit says of what was forgotten with it; part of what it hashes. */
+export interface Forgetting {
+  readonly scope: ForgetScope;
+  readonly reason: string;
+  readonly tombstones: number;
+  readonly tombstones_sha256: string;
+  /** The SHA-256 of the bytes of earlier commits as they are from now on. */
+  readonly redacted: readonly { readonly n: number; readonly sha256: string }[];
+}
+
+/**
+ * `import`, `append`: bytes were read. `turn`: a new generation became visible. `forgotten`: bytes were destroyed. The
+ * others change no bytes.
+ */
+export type CommitKind =
+  | "import"
+  | "append"
+  | "rewrite"
+  | "turn"
+  | "verdicts"
+  | "moved"
+  | "gone"
+  | "back"
+  | "forgotten";
 
 export interface CommitRow {
   readonly n: number;
@@ -226,6 +269,8 @@ export interface CommitRow {
   readonly events_sha256: string;
   readonly operator: string;
   readonly time: Date;
+  /** Only where something was forgotten. */
+  readonly forgetting?: Forgetting;
   readonly previous: string;
   readonly hash: string;
 }
@@ -264,6 +309,35 @@ export interface Step {
   readonly sourceRemoved: SourceKey | null;
   /** Contents over the limit, written ahead of the transaction under their hash. */
   readonly largeContents: readonly { readonly hash: string; readonly text: string }[];
+  /** In the order of their places. */
+  readonly tombstones: readonly Tombstone[];
+  readonly destroyed: Destroyed | null;
+}
+
+/** What a commit of kind `forgotten` changes of what was written before. */
+export interface Destroyed {
+  /** Segments with other bytes, or the same bytes in another form: a neighbour or the holder of shared ones changes. */
+  readonly segments: readonly (Pick<SegmentRow, "offset" | "codec" | "data" | "stored_hash"> & {
+    readonly generation: number;
+  })[];
+  /** Rows of messages and records at `from <= offset <= to` lose their content. */
+  readonly emptied: readonly { readonly generation: number; readonly from: number; readonly to: number }[];
+  /** Hashes of large contents that no other row refers to. */
+  readonly largeContents: readonly string[];
+  /** Messages by their uuids and sessions by their ids that are not taken in again. */
+  readonly notAgain: readonly (readonly [ForgetScope, id: string])[];
+}
+
+/** What reading must leave out. */
+export interface Forgotten {
+  readonly messages: ReadonlySet<string>;
+  readonly sessions: ReadonlySet<string>;
+}
+
+/** A segment as it is stored, with its bytes. */
+export interface StoredSegment {
+  readonly segment: SegmentRow;
+  readonly raw: Buffer;
 }
 
 /** Contents longer than this (UTF-16 code units) are stored in parts. */
@@ -343,6 +417,32 @@ export interface Store {
   segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]>;
   /** Archived bytes of a generation from `from` (any offset) to `to`, in order, in chunks. Throws RIFF_STORE_DAMAGED. */
   readArchive(sessionId: string, generation: number, from: number, to: number): AsyncIterable<Buffer>;
+
+  /** The segments of a generation with their bytes, from one at or before `from` on to the last. */
+  storedSegments(sessionId: string, generation: number, from: number): AsyncIterable<StoredSegment>;
+  /** All commits of a session in order. */
+  commits(sessionId: string): AsyncIterable<CommitRow[]>;
+
+  forgotten(): Promise<Forgotten>;
+  /** Tombstones of a generation in byte order, in pages. */
+  tombstones(sessionId: string, generation: number): AsyncIterable<Tombstone[]>;
+  /** Segments of the given generations that hold no bytes but refer to those of `holder` at these offsets. */
+  sharersOf(
+    sessionId: string,
+    holder: number,
+    generations: readonly number[],
+    offsets: readonly number[],
+  ): Promise<{ readonly generation: number; readonly offset: number }[]>;
+  /** Those of these large contents that only rows within the given ranges of a session refer to, or none. */
+  contentsOnlyIn(sessionId: string, ranges: Destroyed["emptied"], hashes: readonly string[]): Promise<string[]>;
+  /** Sessions that have a row of a message with this uuid, live or vanished, in order. */
+  sessionsHolding(uuid: string): Promise<string[]>;
+  /** The same, and those that may hold it in a generation that no row tells of any more. */
+  sessionsWithMessage(uuid: string): Promise<string[]>;
+  /** Those of these messages that a row says are stored as they were, and in which sessions. */
+  notForgotten(uuids: readonly string[]): Promise<{ readonly uuid: string; readonly session_id: string }[]>;
+  /** Makes the engine give up the old versions of what was changed. Returns whether it did. */
+  compact(): Promise<boolean>;
 
   /**
    * Writes a step in one transaction, guarded by the session's chain number and the checkpoint. `lost-race`: another

@@ -5,10 +5,10 @@ import { CHAIN_START } from "../core/chain.ts";
 import { EMPTY_HASH } from "../core/hash.ts";
 import { RiffError } from "../errors.ts";
 import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./checkpoint.ts";
-import type { SyncContext } from "./context.ts";
+import type { ReadingContext } from "./context.ts";
 import type { FileFacts, Files, OpenTranscript } from "./files.ts";
 import { interrupted, LostRace, outrun, SessionLog, versionKey, writeLook } from "./look.ts";
-import { reload } from "./reload.ts";
+import { reload, TombstoneCursor } from "./reload.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
 import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
 import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceRow } from "./store.ts";
@@ -57,11 +57,12 @@ const MAX_NEWCOMERS = 500;
  * any time, also after it was interrupted. Throws RIFF_FILE_UNREADABLE and the store's failures.
  */
 export async function syncFile(
-  context: SyncContext,
+  given: ReadingContext,
   files: Files,
   target: Target,
   force: boolean,
 ): Promise<FileReport | null> {
+  let context = given;
   let current = target;
   let standing = 0;
   const backoff = new Backoff({ signal: context.signal, longest: 2_000 });
@@ -72,6 +73,7 @@ export async function syncFile(
       if (!(thrown instanceof LostRace)) throw thrown;
       // As long as the other writer moves on, it does this file's work: it is let ahead.
       const source = await context.store.findSource([context.host, target.path]);
+      context = { ...given, forgotten: await given.store.forgotten() };
       standing = isSamePlace(source, current.source) ? standing + 1 : 0;
       if (standing === MAX_STANDING_RACES || race === MAX_RACES) throw outrun(target.sessionId, thrown);
       if (context.signal.aborted) throw interrupted();
@@ -88,7 +90,7 @@ function isSamePlace(a: SourceRow | null, b: SourceRow | null): boolean {
 }
 
 /** Another machine may have taken the id for a file of its own since this one was named. */
-async function freeId({ store, host }: SyncContext, target: Target): Promise<string> {
+async function freeId({ store, host }: ReadingContext, target: Target): Promise<string> {
   if (target.takesOver !== null) return target.sessionId;
   const owner = (await store.owners([target.plainId])).get(target.plainId);
   const ids = candidateIds(target.plainId, target, host, owner);
@@ -97,7 +99,7 @@ async function freeId({ store, host }: SyncContext, target: Target): Promise<str
 }
 
 async function lookOnce(
-  context: SyncContext,
+  context: ReadingContext,
   files: Files,
   target: Target,
   force: boolean,
@@ -120,7 +122,12 @@ async function lookOnce(
   }
 }
 
-async function lookAt(context: SyncContext, file: OpenTranscript, target: Target, force: boolean): Promise<FileReport> {
+async function lookAt(
+  context: ReadingContext,
+  file: OpenTranscript,
+  target: Target,
+  force: boolean,
+): Promise<FileReport | null> {
   const { store } = context;
   const facts = await file.facts();
   const quiet = isQuiet(facts, context.now(), context.quietMs);
@@ -135,6 +142,7 @@ async function lookAt(context: SyncContext, file: OpenTranscript, target: Target
       "Run `riffd verify` to see all that is damaged, and restore the store from a backup.",
     );
   }
+  if (session.forgotten_at !== null) return null;
   const log = new SessionLog(context, session, target.source);
   const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers(), tracker: null };
 
@@ -167,7 +175,7 @@ async function lookAt(context: SyncContext, file: OpenTranscript, target: Target
 
 /** One look at one file, as its parts need it. */
 interface Look {
-  readonly context: SyncContext;
+  readonly context: ReadingContext;
   readonly file: OpenTranscript;
   readonly log: SessionLog;
   readonly facts: FileFacts;
@@ -210,7 +218,7 @@ function report(look: Look, did: SyncStatus, first: SyncStatus): FileReport {
 }
 
 async function importFile(
-  context: SyncContext,
+  context: ReadingContext,
   file: OpenTranscript,
   target: Target,
   facts: FileFacts,
@@ -276,6 +284,7 @@ async function append(look: Look, source: SourceRow, before: Buffer, verified: b
     quiet,
     shared: [],
     limits: context.stepLimits,
+    forgotten: context.forgotten.messages,
   };
   const steps = readSteps(file, plan);
   const first = await steps.next();
@@ -292,10 +301,11 @@ async function append(look: Look, source: SourceRow, before: Buffer, verified: b
   }
   look.tracker = tracker;
   const kind = source.archived < source.baseline ? "import" : "append";
+  const storedBefore = await storedTail(look, source, before);
   await writeLook(
     context,
     log,
-    { kind, source: seen, quiet, before, totals, tracker, removed: await removedOf(look), verified },
+    { kind, source: seen, quiet, before, storedBefore, totals, tracker, removed: await removedOf(look), verified },
     noting(look, ahead),
   );
   return kind === "import" && !source.complete ? "imported" : "appended";
@@ -318,9 +328,38 @@ async function rewrite(look: Look, source: SourceRow, shared: readonly SegmentRo
   const totals = new Totals();
   const tracker = new GraphTracker(source.session_id, fresh.generation);
   // What the abandoned generation shares with an older one, this one shares with that; else its bytes are there anyway.
-  const reused = shared.filter((segment) => segment.offset + segment.length <= limit);
+  const reused = await reusable(look, source, shared, limit);
   const done = await write(look, "rewrite", fresh, Buffer.alloc(0), totals, tracker, reused, true);
   await turn(look, done, totals, tracker);
+}
+
+/** Of the segments that the file still begins with, those that end before anything that was or must be forgotten. */
+async function reusable(
+  { context, file, log }: Look,
+  { session_id, generation, read_to }: SourceRow,
+  shared: readonly SegmentRow[],
+  limit: number,
+): Promise<SegmentRow[]> {
+  let end = limit;
+  if (context.forgotten.messages.size > 0) {
+    const common = shared.reduce((sum, segment) => sum + segment.length, 0);
+    end = Math.min(end, await file.lastLineEnd(0, Math.min(common, read_to)));
+  }
+  if (log.session.forgotten_count !== null) {
+    const [first] = await new TombstoneCursor(context.store.tombstones(session_id, generation)).upTo(end);
+    if (first !== undefined) end = Math.min(end, first.offset);
+  }
+  return shared.filter((segment) => segment.offset + segment.length <= end);
+}
+
+/** The bytes before the archived end as they are stored; `before` as the file holds them. */
+async function storedTail({ context, log }: Look, source: SourceRow, before: Buffer): Promise<Buffer> {
+  if (log.session.forgotten_count === null) return before;
+  const { session_id, generation, archived } = source;
+  const chunks = context.store.readArchive(session_id, generation, archived - before.length, archived);
+  const parts: Buffer[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
 }
 
 async function turn(look: Look, building: SourceRow, totals: Totals, tracker: Tracker): Promise<void> {
@@ -346,8 +385,10 @@ async function write(
   look.tracker = tracker;
   const limit = await archiveLimit(look, source.archived);
   const { parsed, archived } = source;
-  const steps = readSteps(file, { parsed, archived, limit, quiet, shared, limits: context.stepLimits });
-  const plan = { kind, source: withFacts(source, look.facts), quiet, before, totals, tracker, verified };
+  const forgotten = context.forgotten.messages;
+  const steps = readSteps(file, { parsed, archived, limit, quiet, shared, limits: context.stepLimits, forgotten });
+  const storedBefore = await storedTail(look, source, before);
+  const plan = { kind, source: withFacts(source, look.facts), quiet, before, storedBefore, totals, tracker, verified };
   return writeLook(context, log, { ...plan, removed: new Map() }, noting(look, steps));
 }
 
@@ -403,7 +444,7 @@ const NOTHING_READ = {
   verified_at: new Date(0),
 } as const;
 
-function newSource(context: SyncContext, target: Target, facts: FileFacts): SourceRow {
+function newSource(context: ReadingContext, target: Target, facts: FileFacts): SourceRow {
   return {
     host: context.host,
     path: target.path,
@@ -421,7 +462,7 @@ function newSource(context: SyncContext, target: Target, facts: FileFacts): Sour
   };
 }
 
-function newSession(context: SyncContext, target: Target): SessionRow {
+function newSession(context: ReadingContext, target: Target): SessionRow {
   const now = context.now();
   return {
     session_id: target.sessionId,
@@ -448,5 +489,7 @@ function newSession(context: SyncContext, target: Target): SessionRow {
     chain: 0,
     head: CHAIN_START,
     event_count: 0,
+    forgotten_count: null,
+    forgotten_at: null,
   };
 }

@@ -3,8 +3,9 @@
 import PQueue from "p-queue";
 import { itemsOf, LineSplitter } from "../core/line-splitter.ts";
 import { RiffError, toError } from "../errors.ts";
-import type { SyncContext } from "./context.ts";
+import type { ReadingContext, SyncContext } from "./context.ts";
 import type { Files, OpenTranscript } from "./files.ts";
+import { forgetIn } from "./forget.ts";
 import { interrupted, LostRace, SessionLog } from "./look.ts";
 import { settle, verdictsAreDue, type WrittenGraph } from "./settle.ts";
 import type { EventType, SessionRow, SourceRow } from "./store.ts";
@@ -16,7 +17,8 @@ import { candidateIds, sessionIdOf, type Transcript } from "./transcript.ts";
 export interface SessionReport {
   readonly sessionId: string;
   readonly path: string;
-  readonly status: SyncStatus | "gone" | "failed";
+  /** `forgotten`: it is not read, because it was. */
+  readonly status: SyncStatus | "gone" | "failed" | "forgotten";
   /** As of the end of its job; null where nothing was read or it failed. */
   readonly session: SessionRow | null;
   readonly events: Readonly<Record<EventType, number>>;
@@ -59,12 +61,18 @@ const NO_EVENTS: Readonly<Record<EventType, number>> = {
 const NOTHING_READ = { session: null, events: NO_EVENTS, error: null };
 
 /** Brings the store up to date with a scan. Throws only what stops everything: the store's failures, an interrupt. */
-export async function syncPass(context: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
+export async function syncPass(given: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
+  const context: ReadingContext = { ...given, forgotten: await given.store.forgotten() };
+  await forgetAgain(context);
   const sources = new Map((await context.store.sources(context.host)).map((source) => [source.path, source]));
   await removeLeftovers(context, sources);
   const plan = await planPass(context, files, scan, sources);
   const targets = plan.targets.filter((target) => options.only === null || options.only.has(target.path));
   options.onPlanned?.(targets.length);
+  for (const { path, sessionId } of plan.forgotten) {
+    if (options.only !== null && !options.only.has(path)) continue;
+    options.onReport({ sessionId, path, ...NOTHING_READ, status: "forgotten", durationMs: 0 });
+  }
 
   const queue = new PQueue({ concurrency: CONCURRENCY });
   const changed = new Map<string, SessionReport["status"]>();
@@ -127,8 +135,10 @@ export async function syncPass(context: SyncContext, files: Files, scan: Scan, o
   }
 
   if (changed.size === 0 && due.size === 0) return;
+  await forgetAgain(context);
   const now = await context.store.sources(context.host);
   const known = new Set(now.filter((row) => row.complete).map((row) => row.path));
+  for (const { path } of plan.forgotten) known.add(path);
   const incomplete = new Set(scan.transcripts.filter(({ path }) => !known.has(path)).map(({ project }) => project));
   const projectIsRead = (project: string) => !incomplete.has(project) && !unread.has(project);
   const scope = { sessions: new Set(changed.keys()), newcomers, trackers: trackers.bySession };
@@ -189,15 +199,31 @@ async function removeLeftovers(context: SyncContext, sources: Map<string, Source
   }
 }
 
+/**
+ * Destroys what is stored of messages that were forgotten: bytes that had been archived before their line was whole,
+ * and what another writer brought.
+ */
+async function forgetAgain(context: ReadingContext): Promise<void> {
+  const { messages } = context.forgotten;
+  if (messages.size === 0) return;
+  const sessions = new Map<string, Set<string>>();
+  for (const { uuid, session_id } of await context.store.notForgotten([...messages])) {
+    sessions.set(session_id, (sessions.get(session_id) ?? new Set()).add(uuid));
+  }
+  for (const [id, uuids] of sessions) await forgetIn(context, id, { messages: uuids, reason: "it came again" });
+}
+
 interface Plan {
   readonly targets: readonly Target[];
+  /** Files of sessions that were forgotten. */
+  readonly forgotten: readonly { readonly path: string; readonly sessionId: string }[];
   /** Files that were read before and are no longer there. */
   readonly gone: readonly SourceRow[];
 }
 
 /** Names the session of every file, in the order of their paths, so that the names do not depend on the queue. */
 async function planPass(
-  context: SyncContext,
+  context: ReadingContext,
   files: Files,
   scan: Scan,
   sources: ReadonlyMap<string, SourceRow>,
@@ -208,17 +234,25 @@ async function planPass(
   for (const source of missing) if ((await files.findFacts(source.path)) === null) gone.set(source.session_id, source);
   const newcomers: { transcript: Transcript; parentSession: string | null; plainId: string }[] = [];
   const targets: Target[] = [];
+  const forgotten: { path: string; sessionId: string }[] = [];
+  const isForgotten = (id: string | null) => id !== null && context.forgotten.sessions.has(id);
   for (const transcript of scan.transcripts) {
     const { path, project, kind } = transcript;
     const source = sources.get(path) ?? null;
     if (source !== null) {
-      const { parentSession } = transcript;
       const { session_id: sessionId } = source;
+      if (isForgotten(sessionId)) {
+        forgotten.push({ path, sessionId });
+        continue;
+      }
+      const { parentSession } = transcript;
       targets.push({ path, project, kind, parentSession, sessionId, plainId: sessionId, source, takesOver: null });
       continue;
     }
     const parentSession = transcript.parentIsClaimed ? await readClaim(files, path) : transcript.parentSession;
-    newcomers.push({ transcript, parentSession, plainId: sessionIdOf(transcript, parentSession) });
+    const plainId = sessionIdOf(transcript, parentSession);
+    if (isForgotten(parentSession)) forgotten.push({ path, sessionId: plainId });
+    else newcomers.push({ transcript, parentSession, plainId });
   }
   const owners = await context.store.owners(newcomers.map(({ plainId }) => plainId));
   const named = newcomers.map((newcomer) => ({
@@ -231,6 +265,10 @@ async function planPass(
     for (const sessionId of ids) {
       const takesOver = gone.get(sessionId) ?? null;
       if (takesOver === null && taken.has(sessionId)) continue;
+      if (isForgotten(sessionId)) {
+        forgotten.push({ path, sessionId });
+        break;
+      }
       gone.delete(sessionId);
       taken.add(sessionId);
       targets.push({ path, project, kind, parentSession, sessionId, plainId, source: null, takesOver });
@@ -238,7 +276,7 @@ async function planPass(
     }
   }
   targets.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { targets, gone: [...gone.values()].filter((source) => !source.gone && inScan(source, scan)) };
+  return { targets, forgotten, gone: [...gone.values()].filter((source) => !source.gone && inScan(source, scan)) };
 }
 
 /** Whether a missing file's folder was read, or is missing below a folder that was. */

@@ -6,7 +6,7 @@ import { itemsOf } from "../core/line-splitter.ts";
 import { readRecord } from "../core/message.ts";
 import type { SyncContext } from "./context.ts";
 import { damageOf, type NewEvent, type SessionLog, versionKey, withFindingsOf } from "./look.ts";
-import { archivedLines, type ReadUpTo } from "./reload.ts";
+import { archivedLines, type ReadUpTo, TombstoneCursor } from "./reload.ts";
 import type { ByteRange, SourceRow, Store } from "./store.ts";
 import type { Totals } from "./totals.ts";
 import type { Tracker } from "./tracker.ts";
@@ -18,6 +18,8 @@ interface Version {
   readonly parent: string | null;
   readonly digest: string;
   readonly range: ByteRange;
+  /** What it said is not known any more. */
+  readonly forgotten: boolean;
   /** xxh64 of the canonical JSON without parentUuid. */
   contentDigest(): string;
 }
@@ -98,7 +100,7 @@ async function compareGenerations(store: Store, sessionId: string, old: ReadUpTo
     if (was.parent !== after.parent) {
       events.push(event("parent_repaired", "parentUuid changed in the file", was, after, was.parent, after.parent));
     }
-    if (was.digest !== after.digest) {
+    if (was.digest !== after.digest && !was.forgotten && !after.forgotten) {
       rewritten.set(key, { at: events.length, after, contentDigest: after.contentDigest() });
     }
   }
@@ -153,13 +155,16 @@ function event(
 /** The messages of a generation in byte order, from its archived bytes. */
 async function* versions(store: Store, sessionId: string, upTo: ReadUpTo): AsyncGenerator<Version> {
   const occurrences = new Map<string, number>();
+  const tombstones = new TombstoneCursor(store.tombstones(sessionId, upTo.generation));
   for await (const { line, open } of archivedLines(store, sessionId, upTo)) {
+    const forgotten = new Map((await tombstones.upTo(line.base + line.to)).map((one) => [one.offset, one.digest]));
     for (const item of itemsOf(line, open)) {
       if (item.kind === "piece") continue;
       const { offset, length, json } = item;
       const record = readRecord(item, line.bytes.subarray(offset - line.base, offset - line.base + length));
       if (record.kind === "record") continue;
-      const { uuid, parent, digest } = record;
+      const { uuid, parent } = record;
+      const digest = forgotten.get(offset) ?? record.digest;
       const occurrence = (occurrences.get(uuid) ?? 0) + 1;
       occurrences.set(uuid, occurrence);
       yield {
@@ -168,6 +173,7 @@ async function* versions(store: Store, sessionId: string, upTo: ReadUpTo): Async
         parent,
         digest,
         range: { generation: upTo.generation, offset, length },
+        forgotten: forgotten.has(offset),
         contentDigest: () => xxh64Hex(Buffer.from(canonicalJson(json, "parentUuid"))),
       };
     }

@@ -29,10 +29,13 @@ export async function proveSegments(
       if (typeof offset === "number" && offset > end)
         throw new Difference(`${placeOf("source_segment", generation, end)} is missing`);
       if (offset !== end || rest.length > 0) throw notWritten(row);
-      const { length, hash, codec, dictionary, keyframe, shared_with, held } = row;
+      const { length, hash, stored_hash, codec, dictionary, keyframe, shared_with, held } = row;
       if (typeof length !== "number" || !(length > 0)) throw isNot(what, "length", "above 0", length);
       if (typeof hash !== "string" || !/^[0-9a-f]{16}$/.test(hash)) throw isNot(what, "hash", "16 hex digits", hash);
-      const whole = Math.min(DICTIONARY_BYTES, offset);
+      if (stored_hash !== undefined && !(typeof stored_hash === "string" && codec !== "shared")) {
+        throw isNot(what, "stored_hash", "that of bytes that are held", stored_hash);
+      }
+      const whole = Math.min(DICTIONARY_BYTES, offset - facts.keyframe);
       if (dictionary !== 0 && (dictionary !== whole || codec === "brotli" || codec === "raw")) {
         throw isNot(what, "dictionary", `0 or ${whole}`, dictionary);
       }

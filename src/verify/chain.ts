@@ -2,7 +2,7 @@
 // where the one before it ended. What it says of bytes, rows and events is proved against them elsewhere.
 import { CHAIN_START, commitHash } from "../core/chain.ts";
 import { commitFromDb, type DbRow } from "../store/rows.ts";
-import type { CommitRow, SessionRow } from "../sync/store.ts";
+import type { CommitRow, Forgetting, SessionRow } from "../sync/store.ts";
 import { Difference, differs, isNot, show, showHash } from "./difference.ts";
 import { keyOf } from "./reader.ts";
 
@@ -21,7 +21,7 @@ export type Link = Pick<
   | "events_sha256"
   | "operator"
   | "time"
->;
+> & { readonly forgetting: Forgetting | null };
 
 /** A generation as its commits tell it. */
 export interface GenerationLinks {
@@ -43,6 +43,10 @@ export interface Chain {
   readonly last: CommitRow;
   readonly events: number;
   readonly state: SessionRow["state"];
+  /** How many values and pieces were forgotten; null: none. */
+  readonly forgottenCount: number | null;
+  /** When the whole session was. */
+  readonly forgottenAt: Date | null;
 }
 
 /** Number and hash of the last commit that this machine saw. */
@@ -63,6 +67,8 @@ export async function proveChain(
   let last: CommitRow | null = null;
   let events = 0;
   let state: SessionRow["state"] = "live";
+  let forgottenCount: number | null = null;
+  let forgottenAt: Date | null = null;
   for await (const page of pages) {
     for (const row of page) {
       const n = links.length + 1;
@@ -100,7 +106,13 @@ export async function proveChain(
       const link = linkOf(commit);
       (generation.links as Link[]).push(link);
       links.push(link);
-      if (commit.kind !== "verdicts") state = commit.kind === "gone" ? "gone" : "live";
+      const { forgetting } = link;
+      if (forgetting !== null) {
+        supersedeProofs(what, links, forgetting);
+        if (forgetting.tombstones > 0) forgottenCount = (forgottenCount ?? 0) + forgetting.tombstones;
+        if (forgetting.scope === "session") forgottenAt ??= commit.time;
+      }
+      if (commit.kind !== "verdicts" && commit.kind !== "forgotten") state = commit.kind === "gone" ? "gone" : "live";
       first ??= commit;
       last = commit;
     }
@@ -109,7 +121,7 @@ export async function proveChain(
   if (remembered !== undefined && remembered.chain > last.n) {
     throw new Difference(`the chain ends with commit ${last.n}, but this machine wrote commit ${remembered.chain}`);
   }
-  return { links, generations, first, last, events, state };
+  return { links, generations, first, last, events, state, forgottenCount, forgottenAt };
 }
 
 function readCommit(sessionId: string, n: number, row: DbRow): CommitRow {
@@ -140,6 +152,24 @@ function goesOn(what: string, commit: CommitRow, before: GenerationLinks): void 
   if (!(commit.time instanceof Date)) throw isNot(what, "time", "a time", commit.time);
 }
 
+/** What earlier commits wrote is, from this one on, what is left of it. */
+function supersedeProofs(what: string, links: Link[], { redacted }: Forgetting): void {
+  for (const { n, sha256 } of redacted) {
+    const link = links[n - 1];
+    if (link === undefined || link.from === link.to) throw new Difference(`${what}: commit ${show(n)} has no bytes`);
+    (link as { segment_sha256: string }).segment_sha256 = sha256;
+  }
+}
+
+function readForgetting(what: string, value: unknown): Forgetting | null {
+  if (value === undefined) return null;
+  const found = value as Forgetting;
+  if (!Number.isSafeInteger(found?.tombstones))
+    throw isNot(what, "forgetting.tombstones", "a number", found?.tombstones);
+  if (!Array.isArray(found.redacted)) throw isNot(what, "forgetting.redacted", "a list", found.redacted);
+  return found;
+}
+
 function linkOf(commit: CommitRow): Link {
   const { n, from, to, segment_sha256, parsed_from, parsed_to, rows, rows_sha256 } = commit;
   const { events, events_sha256, operator, time } = commit;
@@ -156,6 +186,7 @@ function linkOf(commit: CommitRow): Link {
     events_sha256,
     operator,
     time,
+    forgetting: readForgetting(`commit ${n}`, commit.forgetting),
   };
 }
 

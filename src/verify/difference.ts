@@ -96,13 +96,14 @@ function withDates(value: unknown): unknown {
 }
 
 /** Tables whose rows lie in byte order under their session and generation. */
-export type PlacedTable = "message" | "record" | "quarantine" | "source_segment";
+export type PlacedTable = "message" | "record" | "quarantine" | "source_segment" | "forgotten";
 
 const NAMES: Readonly<Record<PlacedTable, string>> = {
   message: "the message",
   record: "the record",
   quarantine: "the unreadable piece",
   source_segment: "the segment",
+  forgotten: "the tombstone",
 };
 
 /** Where a row stands, for people. */

@@ -2,7 +2,7 @@
 // since the last sync.
 import { toError } from "../errors.ts";
 import type { FileFacts, Files, OpenTranscript } from "../sync/files.ts";
-import type { SessionRow, SourceRow } from "../sync/store.ts";
+import type { SessionRow, SourceRow, Tombstone } from "../sync/store.ts";
 import { Difference } from "./difference.ts";
 
 export class FileProof {
@@ -36,7 +36,7 @@ export class FileProof {
     session: SessionRow,
     notes: string[],
   ): Promise<FileProof | null> {
-    if (source.host !== host) return null;
+    if (source.host !== host || session.forgotten_at !== null) return null;
     try {
       if ((await files.findFacts(source.path)) === null) {
         if (session.state === "live") notes.push(`its file is gone since the last sync: ${source.path}`);
@@ -55,8 +55,8 @@ export class FileProof {
     }
   }
 
-  /** Compares archived bytes with the file's at the same offset. */
-  async compare(archived: Buffer, offset: number): Promise<void> {
+  /** Compares archived bytes with the file's at the same offset, but for what was forgotten of them. */
+  async compare(archived: Buffer, offset: number, forgotten: readonly Tombstone[]): Promise<void> {
     if (this.#firstDifference >= 0 || this.#failed) return;
     let bytes: Buffer;
     try {
@@ -65,6 +65,11 @@ export class FileProof {
       this.#failed = true;
       this.#notes.push(`its file was not compared from offset ${offset} on: ${toError(thrown).message}`);
       return;
+    }
+    for (const tombstone of forgotten) {
+      const from = Math.max(0, tombstone.offset - offset);
+      const to = Math.min(bytes.length, tombstone.offset + tombstone.length - offset);
+      if (from < to) archived.copy(bytes, from, from, to);
     }
     if (bytes.equals(archived)) return;
     let at = 0;

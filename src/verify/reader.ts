@@ -3,7 +3,7 @@
 import { RecordId } from "surrealdb";
 import { type DbRow, sessionRecord, sourceRecord } from "../store/rows.ts";
 import type { SurrealStore } from "../store/surreal-store.ts";
-import type { SourceKey } from "../sync/store.ts";
+import type { Forgotten, SourceKey } from "../sync/store.ts";
 import { type PlacedTable, placeOf } from "./difference.ts";
 
 /** Rows read at a time. */
@@ -14,11 +14,20 @@ const SEGMENT_REACH = 4 * 1024 * 1024;
 const GAPS = 100;
 
 /** Tables whose rows belong to a session by the first part of their id. */
-export const SESSION_TABLES = ["message", "record", "quarantine", "commit", "repair_event", "source_segment"] as const;
+export const SESSION_TABLES = [
+  "message",
+  "record",
+  "quarantine",
+  "commit",
+  "repair_event",
+  "source_segment",
+  "forgotten",
+] as const;
 export type SessionTable = (typeof SESSION_TABLES)[number];
 
 export class VerifyReader {
   readonly store: SurrealStore;
+  #forgotten: Promise<Forgotten> | null = null;
 
   constructor(store: SurrealStore) {
     this.store = store;
@@ -63,12 +72,52 @@ export class VerifyReader {
   async *segments(sessionId: string, generation: number, end: number): AsyncGenerator<DbRow[]> {
     for (let from = 0; from < end; from += SEGMENT_REACH) {
       const [rows] = await this.read<[DbRow[]]>(
-        `SELECT id, length, hash, codec, dictionary, keyframe, shared_with, data IS NOT NONE AS held
+        `SELECT id, length, hash, stored_hash, codec, dictionary, keyframe, shared_with, data IS NOT NONE AS held
            FROM source_segment:[$s, $g, $from]..[$s, $g, $to]`,
         { s: sessionId, g: generation, from, to: Math.min(end, from + SEGMENT_REACH) },
       );
       yield rows;
     }
+  }
+
+  /** Tombstones of a session in the order of their places, in pages. Stops after a row without a place. */
+  async *tombstones(sessionId: string): AsyncGenerator<DbRow[]> {
+    let query = "SELECT * FROM forgotten:[$s, NONE]..[$s, ..] LIMIT $limit";
+    for (let from: unknown[] = []; ; query = "SELECT * FROM forgotten:[$s, $g, $from]..[$s, ..] LIMIT $limit") {
+      const [rows] = await this.read<[DbRow[]]>(query, { s: sessionId, g: from[1], from: from[2], limit: PAGE });
+      if (rows.length === 0) return;
+      yield rows;
+      const [, generation, offset] = keyOf(rows.at(-1)!);
+      if (typeof generation !== "number" || typeof offset !== "number") return;
+      from = [sessionId, generation, offset + 1];
+    }
+  }
+
+  /** What is not to be taken in again. */
+  async forgotten(): Promise<Forgotten> {
+    this.#forgotten ??= this.store.forgotten();
+    return this.#forgotten;
+  }
+
+  /** Those of these messages of which there is no tombstone. */
+  async withoutTombstone(uuids: readonly string[]): Promise<string[]> {
+    const missing: string[] = [];
+    for (let i = 0; i < uuids.length; i += GAPS) {
+      const batch = uuids.slice(i, i + GAPS);
+      const [found] = await this.read<[unknown[][]]>(
+        `RETURN $uuids.map(|$uuid| (SELECT VALUE length FROM forgotten
+           WHERE message_uuid = $uuid AND scope = 'message' LIMIT 1))`,
+        { uuids: batch },
+      );
+      missing.push(...batch.filter((_, at) => found[at]?.length === 0));
+    }
+    return missing;
+  }
+
+  /** Ids of sessions that say they were forgotten. */
+  async forgottenSessions(): Promise<string[]> {
+    const [ids] = await this.read<[string[]]>("SELECT VALUE session_id FROM session WHERE forgotten_at IS NOT NONE");
+    return ids;
   }
 
   /** Rows of a generation with `from <= offset < to`, at most `limits` of each table. */

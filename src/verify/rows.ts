@@ -27,7 +27,7 @@ export interface Expected {
 /** Told of each message row that was found to be what its bytes say, but for its verdict. */
 export type OnMessage = (expected: Expected, row: StoredMessage) => void;
 
-type Table = Exclude<PlacedTable, "source_segment">;
+type Table = Exclude<PlacedTable, "source_segment" | "forgotten">;
 
 export class RowsProof {
   readonly #reader: VerifyReader;

@@ -6,7 +6,10 @@ import type { Chain } from "./chain.ts";
 import { isNot } from "./difference.ts";
 
 /** What a session's row repeats of its chain. */
-export function chainColumns(sessionId: string, { first, last, state }: Chain): Partial<SessionRow> {
+export function chainColumns(
+  sessionId: string,
+  { first, last, state, forgottenCount, forgottenAt }: Chain,
+): Partial<SessionRow> {
   const name = last.path.slice(Math.max(last.path.lastIndexOf("/"), last.path.lastIndexOf("\\")) + 1);
   return {
     session_id: sessionId,
@@ -18,6 +21,8 @@ export function chainColumns(sessionId: string, { first, last, state }: Chain): 
     state,
     created_at: first.time,
     last_updated: last.time,
+    forgotten_count: forgottenCount,
+    forgotten_at: forgottenAt,
   };
 }
 

@@ -5,18 +5,19 @@ import { RiffError, toError } from "../errors.ts";
 import { unresolvedFromDb } from "../store/rows.ts";
 import type { Files } from "../sync/files.ts";
 import { interrupted, versionKey } from "../sync/look.ts";
-import { archivedEntries } from "../sync/reload.ts";
+import { archivedEntries, TombstoneCursor } from "../sync/reload.ts";
 import type { Entry } from "../sync/steps.ts";
-import type { SessionRow, SourceRow, UnresolvedRow } from "../sync/store.ts";
+import type { SessionRow, SourceRow, Tombstone, UnresolvedRow } from "../sync/store.ts";
 import { GraphTracker } from "../sync/tracker.ts";
 import { BytesProof, notWritten, proveSegments, type SegmentFacts } from "./bytes.ts";
 import { type Chain, type GenerationLinks, proveChain, type RememberedHead } from "./chain.ts";
 import { compareColumns, Difference, placeOf, show } from "./difference.ts";
 import { proveEvents, type Vanished, type VanishedMessages } from "./events.ts";
 import { FileProof } from "./file.ts";
-import { keyOf, type VerifyReader } from "./reader.ts";
+import { keyOf, placeOfRow, type VerifyReader } from "./reader.ts";
 import { DigestProof, type Expected, RowsProof, surplus } from "./rows.ts";
 import { chainColumns, readSession, readSource } from "./session-row.ts";
+import { forgettingNotes, GoneProof, proveTombstones } from "./tombstones.ts";
 import { proveFresh, proveLeft, VerdictsProof } from "./verdicts.ts";
 
 export interface VerifyContext {
@@ -101,6 +102,8 @@ class SessionProof {
     }
     const stray = await reader.strayRow("source_segment", this.#id, generationRanges(chain));
     if (stray !== null) throw notWritten(stray);
+    await proveTombstones(this.#id, reader, chain);
+    this.notes.push(...forgettingNotes(chain.links));
 
     const source = await this.#source(session);
     const readings = readingsOf(chain, session, source, vanished);
@@ -191,11 +194,15 @@ class SessionProof {
 
     let batch: Expected[] = [];
     let batchBytes = 0;
+    const hidden = new TombstoneCursor(store.tombstones(this.#id, generation));
     const archive = {
       readArchive: (sessionId: string, of: number, _from: number, to: number) =>
-        this.#proven(store.readArchive(sessionId, of, 0, archived), to, bytes, reading.isCurrent ? file : null),
+        this.#proven(store.readArchive(sessionId, of, 0, archived), to, bytes, reading.isCurrent ? file : null, hidden),
+      tombstones: (sessionId: string, of: number) => store.tombstones(sessionId, of),
     };
-    for await (const entries of archivedEntries(archive, this.#id, { generation, end: reading.links.readTo })) {
+    const gone = new GoneProof(reading.links);
+    const upTo = { generation, end: reading.links.readTo };
+    for await (const entries of archivedEntries(archive, this.#id, upTo, (one, entry) => gone.add(one, entry))) {
       for (const entry of entries) {
         const added = entry.kind === "message" ? tracker.add(entry) : null;
         visible?.add(entry);
@@ -220,11 +227,13 @@ class SessionProof {
       }
     }
     if (bytes.difference !== null) throw bytes.difference;
+    await attempt(() => gone.finish());
     if (archived > 0) await attempt(() => rows.compare(batch, archived));
     await attempt(() => digests.finish());
     if (reading.isCurrent) {
       const { fingerprint, keyframe } = segments.get(generation)!;
-      compareColumns("the checkpoint", { fingerprint, keyframe, ...bytes.sample }, source);
+      // The sample is of the file's bytes: where some of them were forgotten, the archive cannot tell it any more.
+      compareColumns("the checkpoint", { fingerprint, keyframe, ...gone.provable(bytes.sample) }, source);
     }
     if (visible !== null) {
       this.counts.bytes = archived;
@@ -257,12 +266,19 @@ class SessionProof {
     end: number,
     bytes: BytesProof,
     file: FileProof | null,
+    hidden: TombstoneCursor,
   ): AsyncGenerator<Buffer> {
     let position = 0;
+    let forgotten: Tombstone[] = [];
     for await (const chunk of chunks) {
       if (this.#context.signal.aborted) throw interrupted();
       bytes.take(chunk);
-      await file?.compare(chunk, position);
+      if (file !== null) {
+        const from = position;
+        forgotten = forgotten.filter(({ offset, length }) => offset + length > from);
+        forgotten.push(...(await hidden.upTo(position + chunk.length)));
+        await file.compare(chunk, position, forgotten);
+      }
       if (position < end) yield chunk.subarray(0, end - position);
       position += chunk.length;
     }
@@ -274,6 +290,8 @@ class SessionProof {
       const row = await this.#context.reader.strayRow(table, this.#id, generationRanges(chain));
       if (row !== null) throw surplus(table, row);
     }
+    const row = await this.#context.reader.strayRow("forgotten", this.#id, generationRanges(chain));
+    if (row !== null) throw new Difference(`${placeOfRow("forgotten", row)} is one too many: there are no bytes`);
   }
 }
 

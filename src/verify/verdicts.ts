@@ -84,7 +84,9 @@ export class VerdictsProof {
 
   /** Compares verdicts, unresolved parents and the session's row with the graph. Throws a Difference. */
   prove(session: SessionRow, unresolved: readonly UnresolvedRow[], removed: number): void {
-    const totals = this.#totals.columns;
+    // A session that is being forgotten has no title before the last of it has gone.
+    const named = session.forgotten_at === null ? {} : { cwd: null, title: null };
+    const totals = { ...this.#totals.columns, ...named };
     if (session.spared && session.kind === "main") throw differs("the session's row", "spared", false, true);
     if (!this.isComplete) {
       this.#proveVerdicts(null);

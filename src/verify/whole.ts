@@ -17,6 +17,7 @@ export async function verifyWhole(reader: VerifyReader, sessionIds: readonly str
   for (const id of await reader.sessionsOfUnresolved()) {
     if (!known.has(id)) problems.push(`unresolved parents belong to ${show(id)}, which is no session in the store`);
   }
+  problems.push(...(await proveNotAgain(reader)));
   const owners = new Map<unknown, unknown>();
   for (const row of await reader.sources()) {
     const { session_id } = row;
@@ -30,10 +31,25 @@ export async function verifyWhole(reader: VerifyReader, sessionIds: readonly str
   return problems;
 }
 
+/** What is not taken in again was forgotten, and someone stands for it. */
+async function proveNotAgain(reader: VerifyReader): Promise<string[]> {
+  const { messages, sessions } = await reader.forgotten();
+  const without = await reader.withoutTombstone([...messages]);
+  const forgotten = new Set(sessions.size === 0 ? [] : await reader.forgottenSessions());
+  return [
+    ...without.map(
+      (uuid) => `the message ${show(uuid)} is not taken in again, but no tombstone says that it was forgotten`,
+    ),
+    ...[...sessions]
+      .filter((id) => !forgotten.has(id))
+      .map((id) => `the session ${show(id)} is not read again, but was not forgotten`),
+  ];
+}
+
 interface Guard {
-  readonly table: "commit" | "repair_event" | "source_segment";
-  /** A change of any row. */
-  readonly change: string;
+  readonly table: "commit" | "repair_event" | "source_segment" | "forgotten" | "not_again";
+  /** A change of any row; null: there is no column to change. */
+  readonly change: string | null;
   /** Tried where the table has none; null: then there is nothing to guard in the whole store. */
   readonly row: Readonly<Record<string, unknown>> | null;
 }
@@ -50,6 +66,8 @@ const GUARDS: readonly Guard[] = [
     change: "length = length + 1",
     row: { length: 0, hash: "", codec: "raw", dictionary: 0, keyframe: 0 },
   },
+  { table: "forgotten", change: "length = length + 1", row: null },
+  { table: "not_again", change: null, row: null },
 ];
 
 const NEVER_KEPT = "riffd: this is never kept";
@@ -61,10 +79,9 @@ async function proveGuard(reader: VerifyReader, { table, change, row }: Guard): 
   const id = existing ?? new RecordId(table, ["", 0, 0]);
   const made = existing === undefined ? "CREATE $id CONTENT $row RETURN NONE;" : "";
   const problems: string[] = [];
-  for (const [verb, statement] of [
-    ["changed", `UPDATE $id SET ${change} RETURN NONE`],
-    ["deleted", "DELETE $id RETURN NONE"],
-  ] as const) {
+  const tried = [["deleted", "DELETE $id RETURN NONE"]];
+  if (change !== null) tried.unshift(["changed", `UPDATE $id SET ${change} RETURN NONE`]);
+  for (const [verb, statement] of tried) {
     const told = await reader
       .read(`BEGIN; ${made} ${statement}; THROW '${NEVER_KEPT}'; COMMIT;`, { id, row })
       .then(() => "it was kept")

@@ -506,6 +506,9 @@ interface Session {
   beforeRewrite: Judgement | null;
   readonly events: ModelEvent[];
   readonly removed: Map<string, ModelRemoved>;
+  /** Its file is there; of a session that was forgotten this may be so though it counts as gone. */
+  isPresent: boolean;
+  isForgotten: boolean;
 }
 
 const NOTHING_READ: Reading = { messages: [], records: [], pieces: [] };
@@ -513,14 +516,48 @@ const NOTHING_READ: Reading = { messages: [], records: [], pieces: [] };
 /** Takes in snapshots, one after the other, and tells what the sessions are after the last of them. */
 export class Model {
   readonly #sessions: Session[] = [];
+  readonly #forgotten = new Set<string>();
+
+  /** The message with this uuid is forgotten: what it said, now and later, is not known. */
+  forget(uuid: string): void {
+    this.#forgotten.add(uuid);
+  }
+
+  /** A session and its subagents are forgotten: their files are not read any more. */
+  forgetSession(id: string): void {
+    for (const session of this.#sessions) {
+      if (session.id === id || session.id.startsWith(`${id}/`)) session.isForgotten = true;
+    }
+  }
+
+  /** What is left in the archive of a session's bytes; `replace` gives what stands for a value or piece. */
+  leftOf(id: string, replace: (kind: "value" | "piece", offset: number, bytes: Buffer) => Buffer): Buffer {
+    const { archived, isForgotten } = this.#sessions.find((session) => session.id === id)!;
+    const left = Buffer.from(archived);
+    const { values, pieces } = readContents(archived);
+    for (const { offset, length, json } of values) {
+      const isNamed = typeof json.uuid === "string" && this.#forgotten.has(wellFormed(json.uuid));
+      if (isNamed || isForgotten)
+        replace("value", offset, archived.subarray(offset, offset + length)).copy(left, offset);
+    }
+    for (const { offset, length, reason } of pieces) {
+      if (!isForgotten || reason === "nul") continue;
+      replace("piece", offset, archived.subarray(offset, offset + length)).copy(left, offset);
+    }
+    return left;
+  }
 
   /** Reads every file of the snapshot in the order of their paths, then settles all verdicts. */
   see(snapshot: Snapshot): void {
     const existing = new Set(snapshot.map(({ path }) => path));
-    for (const session of this.#sessions) session.exists = existing.has(session.path);
+    for (const session of this.#sessions) {
+      session.isPresent = existing.has(session.path);
+      // A file that comes back is not looked at either.
+      session.exists = session.isPresent && (session.exists || !session.isForgotten);
+    }
     for (const look of [...snapshot].sort((a, b) => compare(a.path, b.path))) {
       const session = this.#sessions.find(({ path }) => path === look.path) ?? this.#admit(look);
-      if (session !== null) readLook(session, look);
+      if (session !== null && !session.isForgotten) readLook(session, look, this.#forgotten);
     }
     this.#settle();
   }
@@ -538,9 +575,10 @@ export class Model {
     const { id: wanted, kind, project } = transcript;
     const second = `${wanted}@${project}`;
     const third = `${second}#${hex(h64Raw(Buffer.from(look.path))).slice(0, 8)}`;
+    if (this.#sessions.some((session) => session.isForgotten && wanted.startsWith(`${session.id}/`))) return null;
     for (const id of [wanted, second, third]) {
       const owner = this.#sessions.find((session) => session.id === id);
-      if (owner?.exists === true) continue;
+      if (owner?.isPresent === true) continue;
       if (owner !== undefined) return owner;
       const judgement = judge(NOTHING_READ, new Map(), false);
       const session: Session = {
@@ -561,6 +599,8 @@ export class Model {
         beforeRewrite: null,
         events: [],
         removed: new Map(),
+        isPresent: true,
+        isForgotten: false,
       };
       this.#sessions.push(session);
       return session;
@@ -601,15 +641,16 @@ export class Model {
 }
 
 /** One reading of the session's file: archives, reads, decides what the file alone can tell, and logs. */
-function readLook(session: Session, look: FileLook): void {
+function readLook(session: Session, look: FileLook, forgotten: ReadonlySet<string>): void {
   session.path = look.path;
   session.project = look.path.split("/")[0]!;
   session.exists = true;
+  session.isPresent = true;
   session.quiet = look.quiet;
   const archived = look.quiet ? look.bytes : wholeLines(look.bytes);
   const isContinued = look.bytes.subarray(0, session.archived.length).equals(session.archived);
   if (isContinued) readAppended(session, archived.length > session.archived.length ? archived : session.archived);
-  else readRewritten(session, archived);
+  else readRewritten(session, archived, forgotten);
   for (const { uuid, occurrence } of session.reading.messages) session.removed.delete(keyOf(uuid, occurrence));
 }
 
@@ -629,7 +670,7 @@ function readAppended(session: Session, archived: Buffer): void {
   session.compareWith = session.judgement;
 }
 
-function readRewritten(session: Session, archived: Buffer): void {
+function readRewritten(session: Session, archived: Buffer, forgotten: ReadonlySet<string>): void {
   const before = session.reading.messages;
   session.generation += 1;
   session.archived = archived;
@@ -643,6 +684,7 @@ function readRewritten(session: Session, archived: Buffer): void {
       continue;
     }
     if (old.parent !== message.parent) log(session, "parent_repaired", message.uuid, old.parent, message.parent);
+    if (forgotten.has(message.uuid)) continue;
     if (old.content !== message.content) log(session, "content_updated", message.uuid, old.digest, message.digest);
   }
   for (const { uuid, occurrence, digest } of before) {

@@ -189,6 +189,11 @@ function recordOf(draft: Draft, place: Place): Json {
   }
 }
 
+/** A text that stands in every record of a history that has this uuid, and nowhere else. */
+export function markOf(own: string): string {
+  return `mark-${own}`;
+}
+
 /** A whole record with a uuid and a parent out of the first few, so that they repeat and meet. */
 export const recordArb: fc.Arbitrary<Json> = fc
   .record({ draft: draftArb, n: fc.integer({ min: 1, max: 9 }), parent: fc.nat(11) })
@@ -530,7 +535,10 @@ class Writer {
       const own = uuid(this.#lastUuid);
       const parent = this.#pickParent(file, draft.parent, own);
       const record = recordOf(draft, { uuid: own, parent, session: file.session, agent: file.agent });
-      if (typeof record.uuid === "string") file.uuids.push(record.uuid);
+      if (typeof record.uuid === "string") {
+        file.uuids.push(record.uuid);
+        record.gitBranch = markOf(record.uuid);
+      }
       return [lineOf(record), file.lineEnd];
     });
     file.bytes = Buffer.concat([file.bytes, ...(isEnded ? lines : lines.slice(0, -1))]);

@@ -19,6 +19,9 @@ export const deathsArb: fc.Arbitrary<Death[][]> = fc.array(
 
 const WRITES = new Set<string | symbol>(["commit", "updateSource", "clearVerdictsDue", "removeSuperseded"]);
 
+/** They give pages, not promises. */
+const STREAMS = new Set<string | symbol>(["readArchive", "segments", "storedSegments", "tombstones", "commits"]);
+
 /** From some write on, no call is answered any more but with an error. */
 export function dyingStore(death: Death): (store: SurrealStore) => Store {
   return (store) => {
@@ -27,7 +30,7 @@ export function dyingStore(death: Death): (store: SurrealStore) => Store {
       get(target, name) {
         const value = target[name as keyof Store];
         if (typeof value !== "function") return value;
-        if (name === "readArchive" || name === "segments") return value.bind(target);
+        if (STREAMS.has(name)) return value.bind(target);
         return async (...args: never[]) => {
           const call = value as (...all: never[]) => unknown;
           if (left < 0) throw new RiffError("RIFF_STORE_IO", "died", "");

@@ -131,7 +131,7 @@ describe("a message", () => {
     const line = raw.subarray(at, raw.indexOf(0x0a, at));
     const { offset: _, ...segment } = encodeSegment(0, raw, Buffer.alloc(0), 0);
     await alter("UPDATE source_segment:['gear', 1, 0] MERGE $segment", {
-      segment: { ...segment, shared_with: undefined },
+      segment: { ...segment, shared_with: undefined, stored_hash: undefined },
     });
     await alter("UPDATE $id SET content = 'prompt X', digest = $digest", {
       id: message("gear", 1, at),
@@ -331,7 +331,7 @@ describe("a commit", () => {
     );
     const { offset: _, ...segment } = encodeSegment(0, raw, Buffer.alloc(0), 0);
     await alter("UPDATE source_segment:['gear', 1, 0] MERGE $segment", {
-      segment: { ...segment, shared_with: undefined },
+      segment: { ...segment, shared_with: undefined, stored_hash: undefined },
     });
     await replaceCommits(await all(bench.store.commits("gear")), (commit) =>
       commit.n === 1 ? { ...commit, segment_sha256: sha256Hex(raw) } : commit,
