@@ -83,7 +83,15 @@ function cpuSince(before: NodeJS.CpuUsage): number {
 /** Runs `riffd sync` in this process. */
 async function sync(sessions: readonly string[], all: boolean, input: { projects: string; stateDir: string }) {
   process.env.RIFFD_STATE_DIR = input.stateDir;
-  const options = { all, force: false, operator: "bench", projects: [input.projects], json: true };
+  const options = {
+    all,
+    force: false,
+    dryRun: false,
+    operator: "bench",
+    projects: [input.projects],
+    json: true,
+    quiet: false,
+  };
   const silent = { line: () => {}, note: () => {} };
   const code = await syncCommand(sessions, options, silent, new AbortController().signal);
   if (code !== 0) throw new Error(`riffd sync ended with ${code}`);

@@ -28,6 +28,7 @@ for (const stream of [process.stdout, process.stderr]) {
 const program = new Command("riffd")
   .description("Keeps Claude Code transcripts safe in SurrealDB: whole, exactly once, byte for byte.")
   .version(version)
+  .configureHelp({ optionDescription: ({ description }) => description })
   .showHelpAfterError("(riffd --help tells what there is)")
   .exitOverride();
 
@@ -35,13 +36,18 @@ let exitCode = 0;
 
 program
   .command("sync")
+  .alias("sync:surrealdb")
   .description("bring the store up to date with transcripts")
   .argument("[session...]", "session ids, unique beginnings of them, or paths of .jsonl files")
   .option("--all", "every transcript in the projects folders", false)
+  .option("--since <when>", "only sessions whose transcript was last written then or later: 2026-11-01, 2d, 12h, 30m")
+  .option("--until <when>", "only sessions whose transcript was last written then or before; a date is its whole day")
   .option("--force", "read everything again, also what has not changed", false)
-  .option("--operator <name>", "who stands on the commits and events", "cli")
+  .option("--dry-run", "write nothing, and say what would be written", false)
+  .option("--operator <name>", 'who stands on the commits and events (default: "cli")')
   .option("--projects <dir>", "a projects folder; may be given several times", collect, [])
   .option("--json", "one JSON object a line for each session, then a summary", false)
+  .option("--quiet", "tell only what failed", false)
   .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
   .action(async (sessions: string[], options) => {
     const { syncCommand } = await import("./commands/sync.ts");

@@ -29,6 +29,12 @@ export function plural(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** Text that a transcript claims, which may hold anything, as one short line without control characters. */
+export function oneLine(text: string): string {
+  const line = text.replaceAll(/\p{Cc}+/gu, " ").trim();
+  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+}
+
 export function formatBytes(bytes: number): string {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let value = bytes;

@@ -2,7 +2,7 @@
 import { resolvePaths } from "../config/paths.ts";
 import { resolveTarget, type StoreTarget } from "../config/store-target.ts";
 import type { Database } from "../store/database.ts";
-import { type OpenStore, openDatabase, openStore } from "../store/open.ts";
+import { type OpenStore, openDatabase, openStore, openStoreView, type StoreView } from "../store/open.ts";
 import type { RemoteEvents } from "../store/remote-database.ts";
 import type { Output } from "./output.ts";
 import { reportSetbacks } from "./setbacks.ts";
@@ -28,6 +28,13 @@ export async function openChosenStore(
   const opened = await openStore(chosenTarget(options), paths, { readOnly, events, signal });
   reportSetbacks(opened.setbacks, output);
   return opened;
+}
+
+/** The same to look at, for a dry run: nothing is written, and no store is made where there is none. */
+export async function viewChosenStore(options: StoreOptions, output: Output, signal: AbortSignal): Promise<StoreView> {
+  const view = await openStoreView(chosenTarget(options), resolvePaths(process.env), eventsFor(output), signal);
+  reportSetbacks(view.setbacks, output);
+  return view;
 }
 
 /** Opens its database as it is, without looking at the schema. Throws the codes of `openDatabase`. */

@@ -1,33 +1,57 @@
-// riffd sync: brings the store up to date with transcripts, once.
-
-import { realpathSync } from "node:fs";
+// riffd sync: brings the store up to date with transcripts, once; or, as a dry run, says what that would do.
+import { statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Presets, SingleBar } from "cli-progress";
-import { resolveProjects } from "../config/paths.ts";
-import { EXIT_CODES, RiffError } from "../errors.ts";
-import { discover, transcriptAt } from "../source/discover.ts";
+import { EXIT_CODES, RiffError, toError } from "../errors.ts";
 import { localFiles } from "../source/transcript-file.ts";
-import type { OpenStore } from "../store/open.ts";
-import type { SyncContext } from "../sync/context.ts";
-import type { EventType, SessionRow, SessionSummary } from "../sync/store.ts";
-import { type SessionReport, syncPass } from "../sync/sync.ts";
-import { sessionIdOf, type Transcript } from "../sync/transcript.ts";
-import { formatCount, formatError, formatScore, type Output, plural } from "./output.ts";
-import { resolveSession } from "./resolve.ts";
-import { openChosenStore, type StoreOptions } from "./store.ts";
+import type { SessionSummary } from "../sync/store.ts";
+import { syncPass } from "../sync/sync.ts";
+import { formatError, type Output } from "./output.ts";
+import { type Candidate, resolveSession } from "./resolve.ts";
+import { programCommand, shellWord } from "./shell.ts";
+import type { StoreOptions } from "./store.ts";
+import { type Style, styleFor } from "./style.ts";
+import { printJson } from "./sync-json.ts";
+import { Progress, Workload } from "./sync-progress.ts";
+import { type Connection, type ReportRun, SyncReport } from "./sync-report.ts";
+import { type Outcome, Results } from "./sync-results.ts";
+import { candidatesOf, type Found, findTranscripts, type Selection, selectTranscripts } from "./sync-selection.ts";
+import { printFailures, printSummary } from "./sync-summary.ts";
+import { openWorkplace, type Workplace } from "./sync-workplace.ts";
+import { describeOutside, parsePeriod } from "./when.ts";
 
 export interface SyncOptions extends StoreOptions {
   readonly all: boolean;
   readonly force: boolean;
-  readonly operator: string;
+  readonly dryRun: boolean;
+  /** Who stands on commits and events; "cli" if left out. */
+  readonly operator?: string;
   readonly projects: readonly string[];
+  /** As typed. */
+  readonly since?: string;
+  readonly until?: string;
   readonly json: boolean;
+  readonly quiet: boolean;
 }
 
 /** How long a file must not have been written to count as quiet. */
 const QUIET_MS = 5_000;
+
+/** What holds for one run of the command. */
+interface Run {
+  readonly options: SyncOptions;
+  readonly operator: string;
+  readonly output: Output;
+  readonly style: Style;
+  readonly signal: AbortSignal;
+  /** As `performance.now()` tells. */
+  readonly started: number;
+  /** When what --since and --until leave out was last written; null: they were not given. */
+  readonly lastWritten: string | null;
+  /** One session was named, and people are to read what becomes of it. */
+  readonly report: SyncReport | null;
+}
 
 /** Runs the command; returns its exit code. Throws RiffError. */
 export async function syncCommand(
@@ -43,264 +67,189 @@ export async function syncCommand(
       "Name sessions (`riffd sync 1f2e3d4c`), or sync everything with `riffd sync --all`.",
     );
   }
-  const started = performance.now();
-  const roots = resolveProjects(options.projects, process.env);
-  const scan = await discover(roots);
-  const [fatal] = scan.problems.filter((problem) => problem.code === "RIFF_PROJECTS_MISSING");
-  if (scan.transcripts.length === 0 && fatal !== undefined && options.projects.length > 0) throw fatal;
-  const outside = queries.map(transcriptOutside(scan.transcripts)).filter((one) => one !== null);
-  const transcripts = [...scan.transcripts, ...outside];
-  if (transcripts.length === 0 && queries.length === 0) {
-    if (options.json) output.line(JSON.stringify(summaryLine([], 0, started)));
-    output.note(`There are no transcripts in ${roots.join(", ")}.`);
-    output.note("Claude Code writes them there. To see riffd at work on a sample, run:");
-    output.note(`  ${sampleCommand()}`);
-    return 0;
+  const operator = options.operator ?? "cli";
+  if (operator.trim() === "") {
+    throw new RiffError("RIFF_USAGE", "--operator has no name.", "Say who syncs (`--operator ada`), or leave it out.");
   }
-  for (const problem of scan.problems) if (problem !== fatal) output.note(formatError(problem));
+  const period = parsePeriod(options.since, options.until, new Date());
+  const style = styleFor(process.stdout, process.env);
+  const run: Run = {
+    options,
+    operator,
+    output,
+    style,
+    signal,
+    started: performance.now(),
+    lastWritten: period === null ? null : describeOutside(period),
+    report: queries.length === 1 && !options.json && !options.quiet ? new SyncReport(output, style) : null,
+  };
+  const found = await findTranscripts(queries, options.projects, process.env);
+  if (found.transcripts.length === 0 && queries.length === 0) return nothingToSync(found, run);
+  for (const problem of found.problems) output.note(formatError(problem));
 
-  const opened = await openChosenStore(options, output, signal);
+  const workplace = await open(queries, found, run);
   try {
-    const only = queries.length === 0 ? null : await select(queries, transcripts, opened, roots);
-    const context: SyncContext = {
-      store: opened.store,
-      heads: opened.heads,
-      host: opened.host,
-      operator: options.operator,
-      quietMs: QUIET_MS,
-      stepLimits: opened.store.stepLimits,
-      now: () => new Date(),
-      signal,
-    };
-    const results = new Results();
-    const progress = options.json || !process.stderr.isTTY ? null : progressBar();
-    try {
-      await syncPass(
-        context,
-        localFiles,
-        { transcripts, folders: only === null ? scan.folders : new Set() },
-        {
-          force: options.force,
-          forceSessions: new Set(opened.setbacks.map((setback) => setback.sessionId)),
-          only,
-          onPlanned: (jobs) => progress?.start(jobs, 0, { messages: "0" }),
-          onReport: (report) => {
-            const isNew = results.add(report);
-            if (isNew && report.status !== "gone") {
-              progress?.increment({ messages: formatCount(results.messages) });
-            }
-          },
-        },
-      );
-    } finally {
-      progress?.stop();
-    }
-    await adoptHeads(opened, results);
-    const summaries = new Map((await opened.store.summaries()).map((row) => [row.session_id, row]));
-    if (options.json) printJson(results, summaries, started, output);
-    else printReport(results, summaries, opened, started, output);
-    return results.failed.length > 0 || scan.problems.some((problem) => problem !== fatal)
-      ? EXIT_CODES.RIFF_SESSIONS_FAILED
-      : 0;
+    const selection = await selectTranscripts(queries, found, workplace, period);
+    const results = await pass(workplace, found, selection, run);
+    await workplace.finish(results.all);
+    await tell(results, workplace, selection, run);
+    return results.failed.length > 0 || found.problems.length > 0 ? EXIT_CODES.RIFF_SESSIONS_FAILED : 0;
   } finally {
-    await opened.close();
+    await workplace.close();
   }
+}
+
+function nothingToSync({ roots }: Found, run: Run): number {
+  const { output, options } = run;
+  if (options.json)
+    printJson(new Results(), new Map(), { dryRun: options.dryRun, leftOut: null, started: run.started }, output);
+  if (options.quiet) return 0;
+  output.note(`There are no transcripts in ${roots.join(", ")}.`);
+  output.note("Claude Code writes them there. To see riffd at work on a sample, run:");
+  output.note(`  ${sampleCommand()}`);
+  return 0;
 }
 
 /** Reads the sample that comes with riffd into a store of its own. */
 function sampleCommand(): string {
-  const home = fileURLToPath(new URL("../../", import.meta.url));
-  const sample = relative(process.cwd(), join(home, "examples", "projects"));
-  const program = relative(process.cwd(), home) === "" ? "npx ." : "riffd";
-  return `RIFFD_STATE_DIR=${join(tmpdir(), "riffd-sample")} ${program} sync --all --projects ${sample}`;
+  const sample = relative(process.cwd(), fileURLToPath(new URL("../../examples/projects", import.meta.url)));
+  const state = shellWord(join(tmpdir(), "riffd-sample"));
+  return `RIFFD_STATE_DIR=${state} ${programCommand(process.env, process.cwd())} sync --all --projects ${shellWord(sample)}`;
 }
 
-/**
- * Where a store that was rolled back has been brought up to date from the files, its chains are what this machine knows
- * from now on. A chain that is as long as it was but another one was not rolled back: that stays told.
- */
-async function adoptHeads({ store, heads, setbacks }: OpenStore, results: Results): Promise<void> {
-  const read = new Set(results.all.filter(({ session }) => session !== null).map(({ sessionId }) => sessionId));
-  const healed = setbacks.filter(
-    ({ sessionId, expected, found }) => found !== null && found.chain < expected.chain && read.has(sessionId),
-  );
-  if (healed.length === 0) return;
-  const chains = new Map((await store.chainHeads()).map((row) => [row.session_id, row]));
-  for (const { sessionId } of healed) {
-    const now = chains.get(sessionId);
-    if (now !== undefined && now.head !== heads.find(sessionId)?.head) heads.advance(sessionId, now.chain, now.head);
-  }
-}
-
-/** A path that was named, but lies in none of the projects folders. */
-function transcriptOutside(known: readonly Transcript[]) {
-  return (query: string): Transcript | null => {
-    let path: string;
-    try {
-      path = realpathSync(query);
-    } catch {
-      return null;
-    }
-    if (known.some((transcript) => transcript.path === path)) return null;
-    return transcriptAt(dirname(dirname(path)), path);
-  };
-}
-
-async function select(
+async function open(
   queries: readonly string[],
-  transcripts: readonly Transcript[],
-  opened: OpenStore,
-  roots: readonly string[],
-): Promise<Set<string>> {
-  const sources = new Map((await opened.store.sources(opened.host)).map((source) => [source.path, source]));
-  const candidates = transcripts.map((transcript) => ({
-    path: transcript.path,
-    sessionId: sources.get(transcript.path)?.session_id ?? sessionIdOf(transcript, transcript.parentSession),
-  }));
-  return new Set(queries.map((query) => resolveSession(query, candidates, roots.join(", ")).path));
-}
-
-/** What became of each session, in the order in which they were first told. */
-class Results {
-  readonly #bySession = new Map<string, SessionReport>();
-
-  /** True for the first report of a session. A later one (verdicts) adds to it. */
-  add(report: SessionReport): boolean {
-    const before = this.#bySession.get(report.sessionId);
-    if (before === undefined || before.status === "unchanged") {
-      this.#bySession.set(report.sessionId, report);
-      return before === undefined;
-    }
-    const events = Object.fromEntries(
-      Object.entries(report.events).map(([type, count]) => [type, count + before.events[type as EventType]]),
-    ) as Record<EventType, number>;
-    this.#bySession.set(report.sessionId, { ...before, session: report.session ?? before.session, events });
-    return false;
-  }
-
-  get all(): SessionReport[] {
-    return [...this.#bySession.values()];
-  }
-
-  get failed(): SessionReport[] {
-    return this.all.filter((report) => report.status === "failed");
-  }
-
-  /** Messages of the sessions that were read. */
-  get messages(): number {
-    return this.all.reduce((sum, { session }) => sum + (session?.message_count ?? 0), 0);
+  found: Found,
+  { options, output, report, signal }: Run,
+): Promise<Workplace> {
+  try {
+    return await openWorkplace(options.dryRun, options, output, signal);
+  } catch (thrown) {
+    report?.notConnected(findNamed(queries[0]!, candidatesOf(found)));
+    throw thrown;
   }
 }
 
-function progressBar(): SingleBar {
-  return new SingleBar(
-    {
-      format: "{bar} {value}/{total} sessions · {messages} messages · {duration_formatted}",
-      hideCursor: true,
-      clearOnComplete: true,
-      stopOnComplete: true,
-      stream: process.stderr,
-    },
-    Presets.shades_classic,
-  );
+async function pass(workplace: Workplace, found: Found, selection: Selection, run: Run): Promise<Results> {
+  const { options, operator, signal } = run;
+  const { store, stepLimits, heads, host } = workplace;
+  const { only, single } = selection;
+  const report = single === null ? null : run.report;
+  const results = new Results();
+  const progress = new Progress(process.stderr.isTTY && !options.json && !options.quiet ? process.stderr : null);
+  signal.addEventListener("abort", () => progress.stop());
+  try {
+    await syncPass(
+      {
+        store,
+        heads,
+        host,
+        operator,
+        quietMs: QUIET_MS,
+        stepLimits,
+        now: () => new Date(),
+        signal,
+        onCommit: (step) => {
+          results.wrote(step);
+          progress.wrote(step);
+        },
+      },
+      localFiles,
+      { transcripts: found.transcripts, folders: only === null ? found.folders : new Set() },
+      {
+        force: options.force,
+        forceSessions: new Set(workplace.setbacks.map((setback) => setback.sessionId)),
+        only,
+        onPlanned: (targets) => {
+          if (targets[0] !== undefined) report?.header(targets[0]); // named as the session will be
+          progress.start(new Workload(targets, sizeOf));
+        },
+        onReport: (told) => {
+          if (results.add(told)) progress.ended(told.sessionId);
+        },
+      },
+    );
+  } catch (thrown) {
+    progress.stop();
+    report?.stopped(toError(thrown), connectionOf(workplace, options));
+    throw thrown;
+  } finally {
+    progress.stop();
+  }
+  return results;
 }
 
-type Summaries = ReadonlyMap<string, SessionSummary>;
+function connectionOf({ store, storeExists }: Workplace, { dryRun }: SyncOptions): Connection {
+  return { dryRun, location: store.location, storeExists };
+}
 
-/** One line of `--json` for a session; part of riffd's contract. */
-function sessionLine(report: SessionReport, summary: SessionRow | SessionSummary | undefined) {
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+async function tell(results: Results, workplace: Workplace, selection: Selection, run: Run): Promise<void> {
+  const { options, output, style, report, started, lastWritten } = run;
+  const { store } = workplace;
+  const rows = await store.summaries();
+  const summaries = new Map(rows.map((row) => [row.session_id, row]));
+  const { leftOut, single } = selection;
+  if (options.json) {
+    printJson(
+      results,
+      summaries,
+      { dryRun: options.dryRun, leftOut: lastWritten === null ? null : leftOut, started },
+      output,
+    );
+  } else if (options.quiet) {
+    printFailures(results.failed, style, output.note);
+  } else if (report !== null && single !== null) {
+    const outcome = results.all.find(({ path }) => path === single.path)!;
+    const session = await store.findSession(outcome.sessionId);
+    report.outcome(outcome, session, await reportRun(outcome, results.all, rows, workplace, selection, run));
+  } else {
+    const outside = lastWritten === null ? null : { count: leftOut, lastWritten };
+    const told = { ...connectionOf(workplace, options), leftOut: outside, started };
+    printSummary(results, summaries, told, style, output);
+  }
+}
+
+/** null: none, or more than one. */
+function findNamed(query: string, candidates: readonly Candidate[]): Candidate | null {
+  try {
+    return resolveSession(query, candidates, "");
+  } catch {
+    return null;
+  }
+}
+
+/** The beginning of a uuid, the id, or the path of its file: what names one of the sessions and no other. */
+function shortestName({ sessionId, path }: Candidate, sessions: readonly SessionSummary[]): string {
+  const candidates = sessions.map(({ session_id, source }) => ({ sessionId: session_id, path: source[1] }));
+  const names = (query: string) => findNamed(query, candidates)?.sessionId === sessionId;
+  const beginning = /^[0-9a-f]{8}(?=-)/.exec(sessionId)?.[0] ?? sessionId;
+  return [beginning, sessionId].find(names) ?? path;
+}
+
+/** `sessions`: all of the store. */
+async function reportRun(
+  { sessionId, path }: Candidate,
+  outcomes: readonly Outcome[],
+  sessions: readonly SessionSummary[],
+  workplace: Workplace,
+  { sources }: Selection,
+  { options, operator }: Run,
+): Promise<ReportRun> {
+  const { store, host } = workplace;
+  const { surrealdbUrl } = options;
+  const source = sources.get(path);
   return {
-    session_id: report.sessionId,
-    source: report.path,
-    status: report.status,
-    messages: summary?.message_count ?? null,
-    threads: summary?.thread_count ?? null,
-    corruption_score: summary?.corruption_score ?? null,
-    session_hash: summary?.session_hash ?? null,
-    events: report.events,
-    quarantined: summary?.unreadable_count ?? null,
-    duration_ms: Math.round(report.durationMs),
-    ...(report.error === null ? {} : { error: errorLine(report.error) }),
+    ...connectionOf(workplace, options),
+    operator,
+    resumes: source !== undefined && !source.complete && source.generation === 1,
+    program: programCommand(process.env, process.cwd()),
+    storeOptions: surrealdbUrl === undefined ? "" : ` --surrealdb-url ${shellWord(surrealdbUrl)}`,
+    isLive: (await store.findSource([host, path]))?.settled === false,
+    others: outcomes.filter((other) => other.path !== path && other.written.commits > 0),
+    name: shortestName({ sessionId, path }, sessions),
   };
-}
-
-function errorLine(error: Error) {
-  return error instanceof RiffError
-    ? { code: error.code, message: error.message, hint: error.hint }
-    : { code: null, message: error.message };
-}
-
-/** The last line of `--json`. */
-function summaryLine(results: readonly SessionReport[], messages: number, started: number) {
-  const statuses: Record<string, number> = {};
-  for (const { status } of results) statuses[status] = (statuses[status] ?? 0) + 1;
-  const events: Record<string, number> = {};
-  for (const report of results) {
-    for (const [type, count] of Object.entries(report.events)) events[type] = (events[type] ?? 0) + count;
-  }
-  return {
-    summary: true,
-    sessions: results.length,
-    statuses,
-    messages,
-    events,
-    duration_ms: Math.round(performance.now() - started),
-  };
-}
-
-function printJson(results: Results, summaries: Summaries, started: number, output: Output): void {
-  let messages = 0;
-  for (const report of results.all) {
-    const summary = summaries.get(report.sessionId);
-    messages += summary?.message_count ?? 0;
-    output.line(JSON.stringify(sessionLine(report, summary)));
-  }
-  output.line(JSON.stringify(summaryLine(results.all, messages, started)));
-}
-
-/** Failed or damaged sessions told by name. */
-const MAX_TOLD = 10;
-
-function printReport(results: Results, summaries: Summaries, opened: OpenStore, started: number, output: Output): void {
-  for (const { sessionId, path, error } of results.failed.slice(0, MAX_TOLD)) {
-    output.line(`✗ ${sessionId}  ${path}`);
-    output.line(error instanceof RiffError ? indent(formatError(error)) : `  ${error?.stack}`);
-  }
-  if (results.failed.length > MAX_TOLD) output.line(`✗ … and ${results.failed.length - MAX_TOLD} more that failed`);
-  const byStatus = new Map<string, SessionReport[]>();
-  for (const report of results.all) byStatus.set(report.status, [...(byStatus.get(report.status) ?? []), report]);
-  for (const [status, reports] of byStatus) {
-    const messages = reports.reduce((sum, { sessionId }) => sum + (summaries.get(sessionId)?.message_count ?? 0), 0);
-    const counted = status === "failed" ? "" : `, ${plural(messages, "message")}`;
-    output.line(`${status === "failed" ? "✗" : "✓"} ${status}: ${plural(reports.length, "session")}${counted}`);
-  }
-  const events = Object.entries(summaryLine(results.all, 0, started).events).filter(([, count]) => count > 0);
-  if (events.length > 0) {
-    output.line(`✓ logged: ${events.map(([type, count]) => `${formatCount(count)} ${type}`).join(", ")}`);
-  }
-  const damaged = results.all
-    .map(({ sessionId }) => summaries.get(sessionId))
-    .filter((summary) => summary !== undefined)
-    .filter((summary) => summary.corruption_score > 0)
-    .sort((a, b) => b.cut_off_count + b.unreadable_count - (a.cut_off_count + a.unreadable_count));
-  if (damaged.length > 0) {
-    output.line(`• damaged: ${plural(damaged.length, "session")}`);
-    for (const { session_id, corruption_score, cut_off_count, unreadable_count } of damaged.slice(0, MAX_TOLD)) {
-      const what = [
-        cut_off_count > 0 ? `${plural(cut_off_count, "record")} cut off` : "",
-        unreadable_count > 0 ? plural(unreadable_count, "unreadable piece") : "",
-      ].filter(Boolean);
-      output.line(`    ${formatScore(corruption_score).padStart(7)}  ${session_id}  ${what.join(", ")}`);
-    }
-    if (damaged.length > MAX_TOLD) output.line(`    … and ${damaged.length - MAX_TOLD} more`);
-  }
-  const total = [...summaries.values()].reduce((sum, summary) => sum + summary.message_count, 0);
-  output.line(`Store: ${opened.store.location}`);
-  output.line(
-    `       ${plural(summaries.size, "session")}, ${plural(total, "message")} · ${((performance.now() - started) / 1000).toFixed(1)} s`,
-  );
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, "  ");
 }

@@ -56,8 +56,8 @@ export function resolveProjects(asked: readonly string[], env: Environment): str
  * container is the same host.
  */
 export function readHostId(stateDir: string): string {
-  const file = join(stateDir, "host-id");
-  const known = readId(file);
+  const file = hostIdFile(stateDir);
+  const known = findHostId(stateDir);
   if (known !== null) return known;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const fresh = `${file}.${process.pid}`;
@@ -65,13 +65,19 @@ export function readHostId(stateDir: string): string {
   try {
     linkSync(fresh, file); // whole, or not at all
   } catch (thrown) {
-    if (systemCode(thrown) !== "EEXIST" || readId(file) === null) renameSync(fresh, file);
+    if (systemCode(thrown) !== "EEXIST" || findHostId(stateDir) === null) renameSync(fresh, file);
   } finally {
     rmSync(fresh, { force: true });
   }
-  return readId(file)!;
+  return findHostId(stateDir)!;
 }
 
-function readId(file: string): string | null {
+/** The same if it was made; else null. */
+export function findHostId(stateDir: string): string | null {
+  const file = hostIdFile(stateDir);
   return existsSync(file) ? readFileSync(file, "utf8").trim() || null : null;
+}
+
+function hostIdFile(stateDir: string): string {
+  return join(stateDir, "host-id");
 }

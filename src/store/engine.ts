@@ -117,7 +117,7 @@ function isLocked(error: Error): boolean {
   return /lock file|LOCK: |lock hold by current process/i.test(error.message);
 }
 
-function lockedError(dir: string): RiffError {
+export function lockedError(dir: string): RiffError {
   const owner = readOwner(dir);
   const who = owner === null ? "another process" : `process ${owner.pid} (since ${owner.since})`;
   return new RiffError(

@@ -32,8 +32,19 @@ export class Heads implements HeadKeeper {
     this.#heads = heads;
   }
 
-  /** The heads that a state folder keeps for the store at `location`. */
+  /** The heads that a state folder keeps for the store at `location`. Writes to the folder. */
   static open(stateDir: string, location: string): Heads {
+    const { heads, lines } = Heads.#load(stateDir, location);
+    if (lines > 2 * heads.size + 100) heads.#compact();
+    return heads;
+  }
+
+  /** The same to look at: nothing is written as long as none is advanced. */
+  static read(stateDir: string, location: string): Heads {
+    return Heads.#load(stateDir, location).heads;
+  }
+
+  static #load(stateDir: string, location: string): { heads: Heads; lines: number } {
     const file = join(stateDir, `heads-${xxh64Hex(Buffer.from(location))}`);
     const heads = new Map<string, Head>();
     let lines = 0;
@@ -42,9 +53,7 @@ export class Heads implements HeadKeeper {
       const parsed = parseLine(line);
       if (parsed !== null) heads.set(parsed.sessionId, parsed.head);
     }
-    const opened = new Heads(file, heads);
-    if (lines > 2 * heads.size + 100) opened.#compact();
-    return opened;
+    return { heads: new Heads(file, heads), lines };
   }
 
   /** How many sessions are known. */

@@ -1,7 +1,8 @@
 // Opens a store with everything that belongs to it: schema, host row, heads.
 
+import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
-import { type Paths, readHostId } from "../config/paths.ts";
+import { findHostId, type Paths, readHostId } from "../config/paths.ts";
 import { locationOf, type StoreTarget } from "../config/store-target.ts";
 import { RiffError } from "../errors.ts";
 import type { Database } from "./database.ts";
@@ -10,6 +11,7 @@ import { createPrivateFolder, openEngine } from "./engine.ts";
 import { Heads, type Setback } from "./heads.ts";
 import { RemoteDatabase, type RemoteEvents } from "./remote-database.ts";
 import { applyMigrations, readMigrations, schemaFault, schemaStatus } from "./schema.ts";
+import { copyStore, storeExists } from "./store-copy.ts";
 import { SurrealStore } from "./surreal-store.ts";
 
 export interface OpenStore {
@@ -100,4 +102,60 @@ async function registerHost(database: Database, host: string): Promise<void> {
 export function headsKey(target: StoreTarget): string {
   if (target.kind === "embedded") return locationOf(target);
   return `surrealdb://${new URL(target.url).host}/${target.namespace}/${target.database}`;
+}
+
+/** A store that is only looked at. */
+export interface StoreView {
+  /** null: there is none yet. */
+  readonly base: SurrealStore | null;
+  /** Of the store itself, not of a copy of it. */
+  readonly location: string;
+  /** This machine's id; one that is not kept, where it has none yet. */
+  readonly host: string;
+  readonly setbacks: readonly Setback[];
+  close(): Promise<void>;
+}
+
+/**
+ * Looks at a store as it is now: at a copy of an embedded one, so that neither its files nor the state folder are touched,
+ * or made where there are none; at a server's by reading alone. Throws the codes of `openStore`, and those of `copyStore`.
+ */
+export async function openStoreView(
+  target: StoreTarget,
+  { stateDir }: Pick<Paths, "stateDir">,
+  events: RemoteEvents,
+  signal: AbortSignal,
+): Promise<StoreView> {
+  const heads = Heads.read(stateDir, headsKey(target));
+  const view = { location: locationOf(target), host: findHostId(stateDir) ?? randomUUID() };
+  const over = async (database: Database, close: () => Promise<void>): Promise<StoreView> => {
+    const base = new SurrealStore(database);
+    return { ...view, base, setbacks: heads.size === 0 ? [] : heads.setbacks(await base.chainHeads()), close };
+  };
+  const nothing: StoreView = { ...view, base: null, setbacks: heads.setbacks([]), close: async () => {} };
+  if (target.kind === "embedded") {
+    if (!storeExists(target.dir)) return nothing;
+    const copy = await copyStore(target.dir);
+    try {
+      const database = new EmbeddedDatabase(await openEngine(copy.dir), view.location);
+      await applyMigrations(database, readMigrations());
+      return await over(database, async () => {
+        await database.close();
+        copy.remove();
+      });
+    } catch (thrown) {
+      copy.remove();
+      if (!(thrown instanceof RiffError)) throw thrown;
+      throw new RiffError(thrown.code, thrown.message.replaceAll(copy.dir, target.dir), thrown.hint, thrown.cause);
+    }
+  }
+  const database = await RemoteDatabase.open(target, events, signal);
+  const status = await schemaStatus(database, readMigrations());
+  if (status.state === "fresh") {
+    await database.close();
+    return nothing;
+  }
+  const fault = schemaFault(status);
+  if (fault !== null) throw fault;
+  return over(database, () => database.close());
 }

@@ -308,6 +308,7 @@ export class SurrealStore implements Store {
     return readUnsharedContents(this.#run, sessionId, ranges, hashes);
   }
 
+  /** Sessions that have a row of a message with this uuid, live or vanished, in order. */
   async sessionsHolding(uuid: string): Promise<string[]> {
     const [ids] = await this.#read<[string[]]>("SELECT VALUE session_id FROM message WHERE message_uuid = $uuid", {
       uuid,
@@ -315,6 +316,7 @@ export class SurrealStore implements Store {
     return [...new Set(ids)].sort();
   }
 
+  /** The same, and those that may hold it in a generation that no row tells of any more. */
   async sessionsWithMessage(uuid: string): Promise<string[]> {
     return readSessionsWithMessage(this.#run, uuid);
   }
@@ -323,6 +325,7 @@ export class SurrealStore implements Store {
     return readNotForgotten(this.#run, uuids);
   }
 
+  /** Makes the engine give up the old versions of what was changed. Returns whether it did. */
   async compact(): Promise<boolean> {
     return compactEngine(this.#run);
   }

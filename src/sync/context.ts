@@ -1,6 +1,6 @@
 // What every part of the sync is given: the store, this machine, who asked, and the time.
 import type { StepLimits } from "./steps.ts";
-import type { Forgotten, Store } from "./store.ts";
+import type { Forgotten, Step, Store } from "./store.ts";
 
 /** Remembers the heads of chains outside the store. */
 export interface HeadKeeper {
@@ -19,6 +19,8 @@ export interface SyncContext {
   readonly quietMs: number;
   readonly stepLimits: StepLimits;
   now(): Date;
+  /** Told of each step that was written. */
+  readonly onCommit?: (step: Step) => void;
   /** Aborted: begin nothing new. */
   readonly signal: AbortSignal;
 }

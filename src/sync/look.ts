@@ -52,6 +52,8 @@ export function outrun(sessionId: string, cause: LostRace): RiffError {
 /** A session's state between two commits of this process; each commit moves it on. */
 export class SessionLog {
   readonly #context: SyncContext;
+  /** The session as it was found; null: it is new. */
+  readonly before: SessionRow | null;
   #session: SessionRow;
   #source: SourceRow | null;
   readonly eventCounts: Record<EventRow["event_type"], number> = {
@@ -65,6 +67,7 @@ export class SessionLog {
   /** `source`: the checkpoint as it is in the store, null for a new file. */
   constructor(context: SyncContext, session: SessionRow, source: SourceRow | null) {
     this.#context = context;
+    this.before = session.chain === 0 ? null : session;
     this.#session = session;
     this.#source = source;
   }
@@ -164,6 +167,7 @@ export class SessionLog {
     if (outcome === "lost-race") throw new LostRace(step.session.session_id);
     this.#context.heads.advance(step.session.session_id, step.commit.n, step.commit.hash);
     for (const event of step.events) this.eventCounts[event.event_type]++;
+    this.#context.onCommit?.(step);
   }
 }
 

@@ -32,6 +32,7 @@ interface Verdict {
 }
 
 export interface Settled {
+  readonly before: SessionRow;
   readonly session: SessionRow;
   readonly events: Readonly<Record<EventType, number>>;
 }
@@ -141,7 +142,7 @@ async function settleSession(
   await log.write(
     log.prepare({ kind: "verdicts", time: context.now(), session: after, source: null, events, findings }),
   );
-  return { session: log.session, events: log.eventCounts };
+  return { before: session, session: log.session, events: log.eventCounts };
 }
 
 /** The verdict on a parent that is not in its own file (docs/semantics.md, section 4). */

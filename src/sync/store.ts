@@ -303,8 +303,8 @@ export interface Step {
   /** Offset of a provisional piece that was read again. */
   readonly pieceRemoved: number | null;
   /** Messages of an older generation that vanished, and rows that came back. */
-  readonly removed: readonly { readonly generation: number; readonly offset: number }[];
-  readonly restored: readonly { readonly generation: number; readonly offset: number }[];
+  readonly removed: readonly RemovedMessage[];
+  readonly restored: readonly RemovedMessage[];
   /** A source this one takes over from. */
   readonly sourceRemoved: SourceKey | null;
   /** Contents over the limit, written ahead of the transaction under their hash. */
@@ -435,14 +435,8 @@ export interface Store {
   ): Promise<{ readonly generation: number; readonly offset: number }[]>;
   /** Those of these large contents that only rows within the given ranges of a session refer to, or none. */
   contentsOnlyIn(sessionId: string, ranges: Destroyed["emptied"], hashes: readonly string[]): Promise<string[]>;
-  /** Sessions that have a row of a message with this uuid, live or vanished, in order. */
-  sessionsHolding(uuid: string): Promise<string[]>;
-  /** The same, and those that may hold it in a generation that no row tells of any more. */
-  sessionsWithMessage(uuid: string): Promise<string[]>;
   /** Those of these messages that a row says are stored as they were, and in which sessions. */
   notForgotten(uuids: readonly string[]): Promise<{ readonly uuid: string; readonly session_id: string }[]>;
-  /** Makes the engine give up the old versions of what was changed. Returns whether it did. */
-  compact(): Promise<boolean>;
 
   /**
    * Writes a step in one transaction, guarded by the session's chain number and the checkpoint. `lost-race`: another

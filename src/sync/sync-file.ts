@@ -36,6 +36,8 @@ export type SyncStatus = "imported" | "appended" | "rewritten" | "settled" | "mo
 
 export interface FileReport {
   readonly status: SyncStatus;
+  /** As it was found; null: it is new. */
+  readonly before: SessionRow | null;
   readonly session: SessionRow;
   readonly events: Readonly<Record<EventType, number>>;
   /** Uuids of messages that are new to the store; null: too many to list. */
@@ -210,6 +212,7 @@ function report(look: Look, did: SyncStatus, first: SyncStatus): FileReport {
   const { log, newcomers } = look;
   return {
     status: did === "unchanged" || (first === "moved" && did === "settled") ? first : did,
+    before: log.before,
     session: log.session,
     events: log.eventCounts,
     newcomers: newcomers.uuids,

@@ -19,6 +19,8 @@ export interface SessionReport {
   readonly path: string;
   /** `forgotten`: it is not read, because it was. */
   readonly status: SyncStatus | "gone" | "failed" | "forgotten";
+  /** As it was found; null: it was new, or nothing of it was read. */
+  readonly before: SessionRow | null;
   /** As of the end of its job; null where nothing was read or it failed. */
   readonly session: SessionRow | null;
   readonly events: Readonly<Record<EventType, number>>;
@@ -35,7 +37,7 @@ export interface PassOptions {
   readonly only: ReadonlySet<string> | null;
   /** Called once for each session, as its job ends; for sessions whose verdicts changed afterwards, again. */
   readonly onReport: (report: SessionReport) => void;
-  readonly onPlanned?: (jobs: number) => void;
+  readonly onPlanned?: (targets: readonly Target[]) => void;
 }
 
 /** All transcripts that exist, and the folders that were read to find them. */
@@ -58,7 +60,7 @@ const NO_EVENTS: Readonly<Record<EventType, number>> = {
   message_removed: 0,
 };
 
-const NOTHING_READ = { session: null, events: NO_EVENTS, error: null };
+const NOTHING_READ = { before: null, session: null, events: NO_EVENTS, error: null };
 
 /** Brings the store up to date with a scan. Throws only what stops everything: the store's failures, an interrupt. */
 export async function syncPass(given: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
@@ -68,7 +70,7 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
   await removeLeftovers(context, sources);
   const plan = await planPass(context, files, scan, sources);
   const targets = plan.targets.filter((target) => options.only === null || options.only.has(target.path));
-  options.onPlanned?.(targets.length);
+  options.onPlanned?.(targets);
   for (const { path, sessionId } of plan.forgotten) {
     if (options.only !== null && !options.only.has(path)) continue;
     options.onReport({ sessionId, path, ...NOTHING_READ, status: "forgotten", durationMs: 0 });
@@ -94,7 +96,7 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
         options.onReport({ ...base, ...NOTHING_READ, status: "unchanged", durationMs: durationMs() });
         return;
       }
-      const { status, session, events } = report;
+      const { status, before, session, events } = report;
       base.sessionId = session.session_id;
       if (status !== "unchanged") {
         changed.set(session.session_id, status);
@@ -103,7 +105,7 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
         if (newcomers !== null && report.newcomers !== null) for (const uuid of report.newcomers) newcomers.add(uuid);
         else newcomers = null;
       }
-      options.onReport({ ...base, status, session, events, error: null, durationMs: durationMs() });
+      options.onReport({ ...base, status, before, session, events, error: null, durationMs: durationMs() });
     } catch (thrown) {
       const error = toError(thrown);
       unread.add(target.project);
@@ -127,6 +129,7 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
       sessionId: session.session_id,
       path: source.path,
       status: "gone",
+      before: null,
       session,
       events: NO_EVENTS,
       error: null,
@@ -143,13 +146,14 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
   const projectIsRead = (project: string) => !incomplete.has(project) && !unread.has(project);
   const scope = { sessions: new Set(changed.keys()), newcomers, trackers: trackers.bySession };
   const pathOf = new Map(plan.targets.map((target) => [target.sessionId, target.path]));
-  for await (const { session, events } of settle(context, scope, projectIsRead)) {
+  for await (const { before, session, events } of settle(context, scope, projectIsRead)) {
     const path = pathOf.get(session.session_id) ?? session.source[1];
     const status = changed.get(session.session_id) ?? "settled";
     options.onReport({
       sessionId: session.session_id,
       path,
       status,
+      before,
       session,
       events,
       error: null,

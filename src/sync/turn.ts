@@ -7,7 +7,7 @@ import { readRecord } from "../core/message.ts";
 import type { SyncContext } from "./context.ts";
 import { damageOf, type NewEvent, type SessionLog, versionKey, withFindingsOf } from "./look.ts";
 import { archivedLines, type ReadUpTo, TombstoneCursor } from "./reload.ts";
-import type { ByteRange, SourceRow, Store } from "./store.ts";
+import type { ByteRange, RemovedMessage, SourceRow, Store } from "./store.ts";
 import type { Totals } from "./totals.ts";
 import type { Tracker } from "./tracker.ts";
 
@@ -124,10 +124,11 @@ async function compareGenerations(store: Store, sessionId: string, old: ReadUpTo
     while (next < updated.length && updated[next]!.at === i) inOrder.push(updated[next++]!.event);
     if (i < events.length) inOrder.push(events[i]!);
   }
-  const removed: ByteRange[] = [];
+  const removed: RemovedMessage[] = [];
   for (const [key, was] of before) {
     if (present.has(key)) continue;
-    removed.push(was.range);
+    const { generation, offset } = was.range;
+    removed.push({ generation, offset, message_uuid: was.uuid, occurrence: was.occurrence });
     inOrder.push(event("message_removed", "no longer in the transcript", was, null, was.digest, null));
   }
   return { events: inOrder, removed, present };

@@ -29,6 +29,8 @@ export interface RunOptions {
   /** The user it runs as, for those who may become another. */
   readonly uid?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** The folder it runs in. */
+  readonly cwd?: string;
 }
 
 /** Starts `riffd …args` with its state and store below `stateDir`. */
@@ -84,11 +86,12 @@ export function notedCommits(stateDir: string): string[] {
     .flatMap((name) => readFileSync(join(stateDir, name), "utf8").split("\n").filter(Boolean));
 }
 
-function start(args: readonly string[], stateDir: string, { uid, env }: RunOptions): Running {
+function start(args: readonly string[], stateDir: string, { uid, env, cwd }: RunOptions): Running {
   const child = spawn(process.execPath, args, {
     env: { ...process.env, RIFFD_STATE_DIR: stateDir, ...env },
     stdio: "pipe",
     ...(uid === undefined ? {} : { uid }),
+    ...(cwd === undefined ? {} : { cwd }),
   });
   children.add(child);
   let stdout = "";

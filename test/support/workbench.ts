@@ -159,9 +159,12 @@ export class Workbench {
   }
 
   /** One pass over everything; the last report of each session, by id. */
-  async sync(options: Partial<PassOptions> = {}): Promise<Map<string, SessionReport>> {
+  async sync(
+    options: Partial<PassOptions> = {},
+    context: Partial<SyncContext> = {},
+  ): Promise<Map<string, SessionReport>> {
     const reports = new Map<string, SessionReport>();
-    await syncPass(this.context, localFiles, await discover([this.root]), {
+    await syncPass({ ...this.context, ...context }, localFiles, await discover([this.root]), {
       force: false,
       forceSessions: new Set(),
       only: null,
