@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { withoutCredentials } from "../config/store-target.ts";
 import { EXIT_CODES, RiffError, toError } from "../errors.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import type { SessionSummary } from "../sync/store.ts";
@@ -247,7 +248,7 @@ async function reportRun(
     operator,
     resumes: source !== undefined && !source.complete && source.generation === 1,
     program: programCommand(process.env, process.cwd()),
-    storeOptions: surrealdbUrl === undefined ? "" : ` --surrealdb-url ${shellWord(surrealdbUrl)}`,
+    storeOptions: surrealdbUrl === undefined ? "" : ` --surrealdb-url ${shellWord(withoutCredentials(surrealdbUrl))}`,
     isLive: (await store.findSource([host, path]))?.settled === false,
     others: outcomes.filter((other) => other.path !== path && other.written.commits > 0),
     name: shortestName({ sessionId, path }, sessions),

@@ -44,11 +44,9 @@ export function resolveTarget(asked: string | undefined, env: Environment, store
   const url = parseUrl(given, from);
   const username = decode(url.username, from) || env.SURREALDB_USER || "";
   const password = decode(url.password, from) || env.SURREALDB_PASS || "";
-  url.username = "";
-  url.password = "";
   return {
     kind: "remote",
-    url: url.href,
+    url: withoutCredentials(url.href),
     credentials: username === "" ? null : { username, password },
     level: parseLevel(env.SURREALDB_AUTH_LEVEL),
     namespace: env.SURREALDB_NS || NAMESPACE,
@@ -61,6 +59,14 @@ export function locationOf(target: StoreTarget): string {
   if (target.kind === "embedded") return `rocksdb://${target.dir}`;
   const { protocol, host, pathname } = new URL(target.url);
   return `${protocol}//${host}${pathname.replace(/\/(rpc\/?)?$/, "")} (${target.namespace}/${target.database})`;
+}
+
+/** A URL that was understood, without its user and password. */
+export function withoutCredentials(text: string): string {
+  const url = new URL(text);
+  url.username = "";
+  url.password = "";
+  return url.href;
 }
 
 function parseUrl(text: string, from: string): URL {

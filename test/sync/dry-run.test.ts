@@ -66,6 +66,15 @@ describe("before each look of any history", { timeout: 180_000 }, () => {
   });
 });
 
+test("a dry run takes back verdicts and what waited for a parent, when the parent comes late", async () => {
+  const [one, two, three] = chain(3);
+  const bench = await Workbench.create();
+  for (const messages of [[one!, three!], [one!, three!, two!], [three!], [one!, two!, three!]]) {
+    bench.write(`-p/${SESSION}.jsonl`, jsonl(...messages));
+    await expectRehearsal(bench);
+  }
+});
+
 describe("a store for rehearsals", () => {
   const FILE = `-p/${SESSION}.jsonl`;
 
