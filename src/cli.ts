@@ -5,6 +5,9 @@ import { Command, CommanderError } from "commander";
 import { formatError, terminal } from "./commands/output.ts";
 import { EXIT_CODES, RiffError, toError } from "./errors.ts";
 
+// Whatever riffd and the engine write is for its owner alone, from the moment it is there.
+process.umask(0o077);
+
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
@@ -44,8 +47,10 @@ program
   .option("--until <when>", "only sessions whose transcript was last written then or before; a date is its whole day")
   .option("--force", "read everything again, also what has not changed", false)
   .option("--dry-run", "write nothing, and say what would be written", false)
-  .option("--operator <name>", 'who stands on the commits and events (default: "cli")')
+  .option("--operator <name>", "who stands on the commits and events (default: cli)")
   .option("--projects <dir>", "a projects folder; may be given several times", collect, [])
+  .option("--include <glob>", "only projects with such a folder name, or path; may be given several times", collect, [])
+  .option("--exclude <glob>", "no projects with such a folder name, or path; may be given several times", collect, [])
   .option("--json", "one JSON object a line for each session, then a summary", false)
   .option("--quiet", "tell only what failed", false)
   .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
@@ -77,6 +82,18 @@ program
   .action(async (session: string, options) => {
     const { exportCommand } = await import("./commands/export.ts");
     exitCode = await exportCommand(session, options, terminal, interrupt.signal);
+  });
+
+program
+  .command("query")
+  .description("ask the store in SurrealQL; nothing is written unless --write is given")
+  .argument("<surrealql>", "one or more statements, or - to read them from stdin")
+  .option("--write", "let it write; commits, events and archived bytes stay append-only", false)
+  .option("--json", "one JSON document: an array with the result of each statement", false)
+  .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
+  .action(async (surrealql: string, options) => {
+    const { queryCommand } = await import("./commands/query.ts");
+    exitCode = await queryCommand(surrealql, options, terminal, interrupt.signal);
   });
 
 const schema = program.command("schema").description("the tables in the database: set them up, or tell what is there");

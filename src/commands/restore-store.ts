@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { headsOf, migrationsOf, type ProvenBackup, proveBackup, restoreBackup } from "../backup/restore.ts";
-import { resolvePaths } from "../config/paths.ts";
+import { resolveSettings } from "../config/config.ts";
 import { createPrivateFolder } from "../store/engine.ts";
 import { Heads, type Setback } from "../store/heads.ts";
 import { headsKey } from "../store/open.ts";
@@ -95,7 +95,7 @@ function report(
 
 /** From now on this machine knows the restored chains. What it knows to go further stays known, and is told. */
 function adoptHeads(backup: ProvenBackup, key: string): Setback[] {
-  const { stateDir } = resolvePaths(process.env);
+  const { stateDir } = resolveSettings({}, process.env);
   createPrivateFolder(stateDir);
   const heads = Heads.open(stateDir, key);
   try {

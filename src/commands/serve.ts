@@ -1,6 +1,6 @@
 // riffd serve: the embedded store for SurrealDB's own clients, over WebSocket and HTTP, until a signal ends it.
 import { once } from "node:events";
-import { resolvePaths } from "../config/paths.ts";
+import { resolveSettings } from "../config/config.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import { type Listening, listen } from "../serve/listen.ts";
 import { isLoopback } from "../serve/origin.ts";
@@ -32,7 +32,7 @@ export async function serveCommand(options: ServeOptions, output: Output, signal
   const address = options.listen === false ? null : parseAddress(options.listen);
   const user = await newUser(options);
   if (address === null && user === null) throw unsafe("There is nothing to do: no user to make, nowhere to listen.");
-  const paths = resolvePaths(process.env);
+  const paths = resolveSettings({}, process.env);
   const { store, setbacks, close } = await openStore({ kind: "embedded", dir: paths.storeDir }, paths);
   try {
     reportSetbacks(setbacks, output);

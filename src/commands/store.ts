@@ -1,5 +1,5 @@
 // Opens the store that a command is to use: the one asked for, else the one of the environment, else the embedded one.
-import { resolvePaths } from "../config/paths.ts";
+import { resolveSettings, type Settings } from "../config/config.ts";
 import { resolveTarget, type StoreTarget } from "../config/store-target.ts";
 import type { Database } from "../store/database.ts";
 import { type OpenStore, openDatabase, openStore, openStoreView, type StoreView } from "../store/open.ts";
@@ -23,16 +23,16 @@ export async function openChosenStore(
   signal: AbortSignal,
   { readOnly = false } = {},
 ): Promise<OpenStore> {
-  const paths = resolvePaths(process.env);
-  const events = eventsFor(output);
-  const opened = await openStore(chosenTarget(options), paths, { readOnly, events, signal });
+  const settings = settingsFor(options);
+  const opened = await openStore(resolveTarget(settings), settings, { readOnly, events: eventsFor(output), signal });
   reportSetbacks(opened.setbacks, output);
   return opened;
 }
 
 /** The same to look at, for a dry run: nothing is written, and no store is made where there is none. */
 export async function viewChosenStore(options: StoreOptions, output: Output, signal: AbortSignal): Promise<StoreView> {
-  const view = await openStoreView(chosenTarget(options), resolvePaths(process.env), eventsFor(output), signal);
+  const settings = settingsFor(options);
+  const view = await openStoreView(resolveTarget(settings), settings, eventsFor(output), signal);
   reportSetbacks(view.setbacks, output);
   return view;
 }
@@ -42,8 +42,12 @@ export function openChosenDatabase(options: StoreOptions, output: Output, signal
   return openDatabase(chosenTarget(options), { readOnly: false, events: eventsFor(output), signal });
 }
 
-export function chosenTarget({ surrealdbUrl }: StoreOptions): StoreTarget {
-  return resolveTarget(surrealdbUrl, process.env, resolvePaths(process.env).storeDir);
+export function chosenTarget(options: StoreOptions): StoreTarget {
+  return resolveTarget(settingsFor(options));
+}
+
+function settingsFor({ surrealdbUrl }: StoreOptions): Settings {
+  return resolveSettings({ surrealdb_url: surrealdbUrl }, process.env);
 }
 
 function eventsFor(output: Output): RemoteEvents {

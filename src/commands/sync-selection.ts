@@ -1,9 +1,10 @@
 // Which transcripts a sync is to read: those that were named, or all, as far as they were last written in the period.
 import { existsSync, realpathSync } from "node:fs";
 import { dirname } from "node:path";
-import { resolveProjects } from "../config/paths.ts";
+import type { Settings } from "../config/config.ts";
 import { RiffError, toError } from "../errors.ts";
 import { discover, transcriptAt } from "../source/discover.ts";
+import { projectFilter } from "../source/project-filter.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import type { FileFacts } from "../sync/files.ts";
 import type { SourceRow, Store } from "../sync/store.ts";
@@ -14,6 +15,8 @@ import { type Candidate, resolveSession } from "./resolve.ts";
 import { isIn, type Period } from "./when.ts";
 
 export interface Found extends Scan {
+  /** Folders of projects that were not to be read. */
+  readonly skipped: ReadonlySet<string>;
   /** The projects folders that were searched. */
   readonly roots: readonly string[];
   /** Folders that could not be read. */
@@ -23,18 +26,18 @@ export interface Found extends Scan {
 /** Transcripts in the projects folders, and those that were named by a path elsewhere. Throws RIFF_PROJECTS_MISSING. */
 export async function findTranscripts(
   queries: readonly string[],
-  asked: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
+  { projects: roots, include, exclude, origins }: Settings,
 ): Promise<Found> {
-  const roots = resolveProjects(asked, env);
-  const { transcripts, folders, problems } = await discover(roots);
+  const { transcripts, folders, skipped, problems } = await discover(roots, projectFilter(include, exclude));
   const missing = problems.find(({ code }) => code === "RIFF_PROJECTS_MISSING");
-  if (transcripts.length === 0 && missing !== undefined && asked.length > 0) throw missing;
+  const areNamed = origins.projects === "--projects";
+  if (transcripts.length === 0 && missing !== undefined && areNamed) throw missing;
   const outside = queries.map(transcriptOutside(transcripts)).filter((one) => one !== null);
   return {
     roots,
     transcripts: [...transcripts, ...outside],
     folders,
+    skipped,
     problems: problems.filter((problem) => problem !== missing),
   };
 }

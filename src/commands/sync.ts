@@ -3,12 +3,13 @@ import { statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { resolveSettings } from "../config/config.ts";
 import { withoutCredentials } from "../config/store-target.ts";
 import { EXIT_CODES, RiffError, toError } from "../errors.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import type { SessionSummary } from "../sync/store.ts";
 import { syncPass } from "../sync/sync.ts";
-import { formatError, type Output } from "./output.ts";
+import { formatError, type Output, plural } from "./output.ts";
 import { type Candidate, resolveSession } from "./resolve.ts";
 import { programCommand, shellWord } from "./shell.ts";
 import type { StoreOptions } from "./store.ts";
@@ -26,9 +27,11 @@ export interface SyncOptions extends StoreOptions {
   readonly all: boolean;
   readonly force: boolean;
   readonly dryRun: boolean;
-  /** Who stands on commits and events; "cli" if left out. */
+  /** Who stands on commits and events. */
   readonly operator?: string;
   readonly projects: readonly string[];
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
   /** As typed. */
   readonly since?: string;
   readonly until?: string;
@@ -68,7 +71,9 @@ export async function syncCommand(
       "Name sessions (`riffd sync 1f2e3d4c`), or sync everything with `riffd sync --all`.",
     );
   }
-  const operator = options.operator ?? "cli";
+  const { projects, include, exclude } = options;
+  const settings = resolveSettings({ projects, include, exclude, operator: options.operator }, process.env);
+  const { operator } = settings;
   if (operator.trim() === "") {
     throw new RiffError("RIFF_USAGE", "--operator has no name.", "Say who syncs (`--operator ada`), or leave it out.");
   }
@@ -84,8 +89,10 @@ export async function syncCommand(
     lastWritten: period === null ? null : describeOutside(period),
     report: queries.length === 1 && !options.json && !options.quiet ? new SyncReport(output, style) : null,
   };
-  const found = await findTranscripts(queries, options.projects, process.env);
-  if (found.transcripts.length === 0 && queries.length === 0) return nothingToSync(found, run);
+  const found = await findTranscripts(queries, settings);
+  const { size: skipped } = found.skipped;
+  if (skipped > 0 && !options.quiet) output.note(`Not read: ${plural(skipped, "project")} (include, exclude).`);
+  if (found.transcripts.length === 0 && queries.length === 0 && skipped === 0) return nothingToSync(found, run);
   for (const problem of found.problems) output.note(formatError(problem));
 
   const workplace = await open(queries, found, run);
@@ -156,7 +163,11 @@ async function pass(workplace: Workplace, found: Found, selection: Selection, ru
         },
       },
       localFiles,
-      { transcripts: found.transcripts, folders: only === null ? found.folders : new Set() },
+      {
+        transcripts: found.transcripts,
+        folders: only === null ? found.folders : new Set(),
+        skipped: found.skipped,
+      },
       {
         force: options.force,
         forceSessions: new Set(workplace.setbacks.map((setback) => setback.sessionId)),

@@ -4,6 +4,7 @@ import { readdir, realpath } from "node:fs/promises";
 import { join, relative, sep } from "node:path";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import type { Transcript } from "../sync/transcript.ts";
+import type { ProjectFilter } from "./project-filter.ts";
 
 /** Folders below a project that hold no transcripts, but for `<session>/subagents/workflows`. */
 const OTHER_FOLDERS = new Set(["memory", "tool-results", "workflows"]);
@@ -13,20 +14,21 @@ export interface Discovered {
   readonly transcripts: readonly Transcript[];
   /** Folders that were read to their end; a file that is missing from one of them is gone. */
   readonly folders: ReadonlySet<string>;
+  /** Folders of projects that were not to be read. */
+  readonly skipped: ReadonlySet<string>;
   /** Folders that could not be read. */
   readonly problems: readonly RiffError[];
 }
 
-/** Finds all transcripts below `roots`. A root that is not there is a problem, not an exception. */
-export async function discover(roots: readonly string[]): Promise<Discovered> {
-  const transcripts: Transcript[] = [];
-  const folders = new Set<string>();
-  const problems: RiffError[] = [];
-  for (const root of await realRoots(roots, problems)) {
-    await walk(root, root, { transcripts, folders, problems });
-  }
-  transcripts.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  return { transcripts, folders, problems };
+/**
+ * Finds all transcripts below `roots`, but for those of projects that are not `wanted`. A root that is not there is a
+ * problem, not an exception.
+ */
+export async function discover(roots: readonly string[], wanted: ProjectFilter = () => true): Promise<Discovered> {
+  const found: Findings = { transcripts: [], folders: new Set(), skipped: new Set(), problems: [], wanted };
+  for (const root of await realRoots(roots, found.problems)) await walk(root, root, found);
+  found.transcripts.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return found;
 }
 
 /** The roots without links, each once, and none that lies in another. */
@@ -45,7 +47,9 @@ async function realRoots(roots: readonly string[], problems: RiffError[]): Promi
 interface Findings {
   readonly transcripts: Transcript[];
   readonly folders: Set<string>;
+  readonly skipped: Set<string>;
   readonly problems: RiffError[];
+  readonly wanted: ProjectFilter;
 }
 
 async function walk(root: string, folder: string, found: Findings): Promise<void> {
@@ -59,7 +63,9 @@ async function walk(root: string, folder: string, found: Findings): Promise<void
   found.folders.add(folder);
   for (const entry of entries) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) {
+    if (entry.isDirectory() && folder === root && !found.wanted(entry.name)) {
+      found.skipped.add(path);
+    } else if (entry.isDirectory()) {
       if (!OTHER_FOLDERS.has(entry.name) || insideSubagents(root, folder)) await walk(root, path, found);
     } else if (entry.isFile()) {
       const transcript = transcriptAt(root, path);

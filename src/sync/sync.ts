@@ -44,6 +44,8 @@ export interface PassOptions {
 export interface Scan {
   readonly transcripts: readonly Transcript[];
   readonly folders: ReadonlySet<string>;
+  /** Folders that were not to be read: what is below them is left as it is. */
+  readonly skipped?: ReadonlySet<string>;
 }
 
 /** Sessions in work at a time: one is parsed while another's commit runs in the engine. */
@@ -286,6 +288,7 @@ async function planPass(
 /** Whether a missing file's folder was read, or is missing below a folder that was. */
 function inScan(source: SourceRow, scan: Scan): boolean {
   for (let folder = parentOf(source.path); folder !== ""; folder = parentOf(folder)) {
+    if (scan.skipped?.has(folder)) return false;
     if (scan.folders.has(folder)) return true;
   }
   return false;

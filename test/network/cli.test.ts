@@ -72,7 +72,7 @@ describe("the URL", () => {
     ["ws://u:secret@localhost?x=1", 'has a part after "?"'],
   ])("%s is refused without its password", async (url, message) => {
     const run = await riffd(scratchFolder(), [...SYNC, "--surrealdb-url", url]);
-    expect(run.code).toBe(EXIT_CODES.RIFF_USAGE);
+    expect(run.code).toBe(EXIT_CODES.RIFF_CONFIG_INVALID);
     expect(run.stderr).toContain(message);
     expect(run.stderr).not.toContain("secret");
   });

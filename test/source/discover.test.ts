@@ -25,6 +25,17 @@ async function found(...roots: readonly string[]): Promise<string[]> {
   return transcripts.map(({ path }) => path.slice(root.length + 1));
 }
 
+test("reads no project that is not wanted, at whatever depth, and tells which it skipped", async () => {
+  lay(`-p/${S}.jsonl`, `-p/${S}/subagents/agent-a1.jsonl`, `-secret/${S}.jsonl`, `-secret/-p/x.jsonl`, "stray.jsonl");
+  const { transcripts, folders, skipped, problems } = await discover([root], (name) => name === "-p" || name === S);
+  expect(transcripts.map(({ path }) => path.slice(root.length + 1)).sort()).toEqual(
+    [`-p/${S}.jsonl`, `-p/${S}/subagents/agent-a1.jsonl`, "stray.jsonl"].sort(),
+  );
+  expect([...skipped]).toEqual([join(root, "-secret")]);
+  expect(folders.has(join(root, "-secret"))).toBe(false);
+  expect(problems).toEqual([]);
+});
+
 /** Runs as a user who may not read everything, as root may. */
 async function asNobody<T>(body: () => Promise<T>): Promise<T> {
   if (process.getuid?.() !== 0) return body();

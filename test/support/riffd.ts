@@ -88,7 +88,7 @@ export function notedCommits(stateDir: string): string[] {
 
 function start(args: readonly string[], stateDir: string, { uid, env, cwd }: RunOptions): Running {
   const child = spawn(process.execPath, args, {
-    env: { ...process.env, RIFFD_STATE_DIR: stateDir, ...env },
+    env: { ...process.env, RIFFD_STATE_DIR: stateDir, XDG_CONFIG_HOME: stateDir, ...env },
     stdio: "pipe",
     ...(uid === undefined ? {} : { uid }),
     ...(cwd === undefined ? {} : { cwd }),
