@@ -8,8 +8,9 @@ const INTERRUPT = "\u0003";
 
 /** What was typed, up to Enter. Throws RIFF_INTERRUPTED on Ctrl-C. Needs a terminal. */
 export function askSecret(question: string, input = process.stdin, output = process.stderr): Promise<string> {
-  output.write(question);
+  // Before the question, so that nothing of the answer is echoed.
   input.setRawMode(true).resume();
+  output.write(question);
   const decoder = new StringDecoder("utf8");
   return new Promise((resolve, reject) => {
     let typed: string[] = [];

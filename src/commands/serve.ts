@@ -5,7 +5,7 @@ import { RiffError, systemCode, toError } from "../errors.ts";
 import { type Listening, listen } from "../serve/listen.ts";
 import { isLoopback } from "../serve/origin.ts";
 import { RpcServer } from "../serve/rpc-server.ts";
-import { defineUser, hasUsers, LEVELS, type Query, ROLES } from "../serve/users.ts";
+import { defineUser, hasUsers, isUserName, LEVELS, type Query, ROLES } from "../serve/users.ts";
 import { rpcPeer } from "../store/engine.ts";
 import { openStore } from "../store/open.ts";
 import type { Output } from "./output.ts";
@@ -31,7 +31,7 @@ interface Address {
 export async function serveCommand(options: ServeOptions, output: Output, signal: AbortSignal): Promise<number> {
   const address = options.listen === false ? null : parseAddress(options.listen);
   const user = await newUser(options);
-  if (address === null && user === null) throw unsafe("There is nothing to do: no user to make, nowhere to listen.");
+  if (address === null && user === null) throw usage("With --no-listen, --user says whom to make.");
   const paths = resolveSettings({}, process.env);
   const { store, setbacks, close } = await openStore({ kind: "embedded", dir: paths.storeDir }, paths);
   try {
@@ -65,7 +65,7 @@ async function newUser({ user, role, level }: ServeOptions) {
     role: ROLES.find((known) => known === role),
     level: LEVELS.find((known) => known === level),
   };
-  if (!/^[^\p{Cc}]{1,200}$/u.test(user)) throw usage(`"${user}" is no name for a user.`);
+  if (!isUserName(user)) throw usage(`"${user}" is no name for a user.`);
   if (chosen.role === undefined) throw usage(`"${role}" is no role: ${ROLES.join(", ")}.`);
   if (chosen.level === undefined) throw usage(`"${level}" is no level: ${LEVELS.join(", ")}.`);
   return { name: user, role: chosen.role, level: chosen.level, password: await newPassword(user) };

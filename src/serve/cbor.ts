@@ -41,6 +41,11 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 /** Reads a whole frame. Throws `parseError` or `invalidRequest`. */
 export function readEnvelope(frame: Uint8Array): Envelope {
   const walk = new Walk(frame);
+  if (frame.length > 0 && frame[0]! >> 5 !== MAP) {
+    walk.value();
+    walk.end();
+    throw invalidRequest("it is no object");
+  }
   const fields = new Map<string, Uint8Array>();
   walk.entries((key) => fields.set(key, walk.value()));
   walk.end();
@@ -65,6 +70,15 @@ export function elements(array: Uint8Array): Uint8Array[] {
   const found: Uint8Array[] = [];
   walk.items(() => found.push(walk.value()));
   return found;
+}
+
+/** The first element of an array, as it came, without a look at the others. */
+export function first(array: Uint8Array): Uint8Array | undefined {
+  const walk = new Walk(array);
+  const head = walk.head();
+  const isIndefinite = (head & 31) === INDEFINITE;
+  const isEmpty = isIndefinite ? array[1] === BREAK : walk.argument(head) === 0;
+  return head >> 5 !== ARRAY || isEmpty ? undefined : walk.value();
 }
 
 /** The entries of a map, as they came; empty for anything else. */
@@ -110,12 +124,6 @@ function uuidOf(text: string | null): string | null {
   return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(lower) ? lower : null;
 }
 
-/** The first byte of an item: its major type, and the five bits that hold or announce its argument. */
-interface Head {
-  readonly major: number;
-  readonly info: number;
-}
-
 class Walk {
   at = 0;
   /** Why a value that was walked over must not reach the engine. */
@@ -127,17 +135,21 @@ class Walk {
     this.#bytes = bytes;
   }
 
-  head(): Head {
-    const byte = this.#take(1)[0]!;
-    return { major: byte >> 5, info: byte & 31 };
+  /** The first byte of an item: three bits of major type, and five that hold or announce its argument. */
+  head(): number {
+    if (this.at >= this.#bytes.length) throw tooShort();
+    return this.#bytes[this.at++]!;
   }
 
   /** The argument of a head. Numbers above 2^53 come rounded: no length is that large, and no number is read here. */
-  argument({ info }: Head): number {
+  argument(head: number): number {
+    const info = head & 31;
     if (info < 24) return info;
     if (info > 27) throw parseError("an item has no length");
+    const start = this.at;
+    this.#pass(1 << (info - 24));
     let value = 0;
-    for (const byte of this.#take(1 << (info - 24))) value = value * 256 + byte;
+    for (let i = start; i < this.at; i++) value = value * 256 + this.#bytes[i]!;
     return value;
   }
 
@@ -151,21 +163,24 @@ class Walk {
   /** Calls `visit` before each entry's value, which it must walk over. */
   entries(visit: (key: string) => void): void {
     const head = this.head();
-    if (head.major !== MAP) throw invalidRequest("it is no object");
+    if (head >> 5 !== MAP) throw invalidRequest("it is no object");
     this.#each(head, () => visit(this.text()));
   }
 
   /** Calls `visit` before each element, which it must walk over. */
   items(visit: () => void): void {
     const head = this.head();
-    if (head.major !== ARRAY) throw invalidRequest("it is no array");
+    if (head >> 5 !== ARRAY) throw invalidRequest("it is no array");
     this.#each(head, visit);
   }
 
   text(): string {
     const head = this.head();
-    if (head.major !== TEXT || head.info === INDEFINITE) throw invalidRequest("a name is no text");
-    return decodeText(this.#take(this.argument(head)));
+    if (head >> 5 !== TEXT || (head & 31) === INDEFINITE) throw invalidRequest("a name is no text");
+    const length = this.argument(head);
+    const start = this.at;
+    this.#pass(length);
+    return decodeText(this.#bytes.subarray(start, this.at));
   }
 
   /** Nothing may follow. */
@@ -175,27 +190,28 @@ class Walk {
 
   #skip(): void {
     const head = this.head();
-    if (head.major === BYTES || head.major === TEXT) this.#skipString(head);
-    else if (head.major === ARRAY) this.#nested(() => this.#each(head, () => this.#skip()));
-    else if (head.major === MAP) this.#nested(() => this.#each(head, () => this.#skipPair()));
-    else if (head.major === TAG) this.#nested(() => this.#skipTagged(this.argument(head)));
-    else if (head.major === SIMPLE) this.#skipSimple(head);
-    else this.argument(head);
+    const major = head >> 5;
+    if (major < BYTES) this.argument(head);
+    else if (major < ARRAY) this.#skipString(head);
+    else if (major === SIMPLE) this.#skipSimple(head);
+    else this.#skipNested(head, major);
   }
 
-  #skipPair(): void {
-    this.#skip();
-    this.#skip();
-  }
-
-  #nested(skip: () => void): void {
+  #skipNested(head: number, major: number): void {
     if (++this.#depth > MAX_DEPTH) throw parseError(`values are nested deeper than ${MAX_DEPTH} levels`);
-    skip();
+    if (major === TAG) this.#skipTagged(this.argument(head));
+    else if (major === ARRAY) this.#each(head, () => this.#skip());
+    else {
+      this.#each(head, () => {
+        this.#skip();
+        this.#skip();
+      });
+    }
     this.#depth--;
   }
 
-  #each(head: Head, visit: () => void): void {
-    if (head.info === INDEFINITE) {
+  #each(head: number, visit: () => void): void {
+    if ((head & 31) === INDEFINITE) {
       while (this.#peek() !== BREAK) visit();
       this.at++;
       return;
@@ -206,32 +222,32 @@ class Walk {
     for (let i = 0; i < count; i++) visit();
   }
 
-  #skipString(head: Head): void {
-    if (head.info !== INDEFINITE) {
-      this.#take(this.argument(head));
+  #skipString(head: number): void {
+    if ((head & 31) !== INDEFINITE) {
+      this.#pass(this.argument(head));
       return;
     }
     while (this.#peek() !== BREAK) {
       const chunk = this.head();
-      if (chunk.major !== head.major || chunk.info === INDEFINITE) throw parseError("a string has a foreign chunk");
-      this.#take(this.argument(chunk));
+      if (chunk >> 5 !== head >> 5 || (chunk & 31) === INDEFINITE) throw parseError("a string has a foreign chunk");
+      this.#pass(this.argument(chunk));
     }
     this.at++;
   }
 
-  #skipSimple(head: Head): void {
-    if (head.info < 20 || head.info === 24 || head.info > 27) throw parseError("an unknown simple value");
+  #skipSimple(head: number): void {
+    const info = head & 31;
+    if (info < 20 || info === 24 || info > 27) throw parseError("an unknown simple value");
     this.argument(head);
   }
 
   #skipTagged(tag: number): void {
     const start = this.at;
     this.#skip();
-    const content = this.#bytes.subarray(start, this.at);
-    if (tag === TAG_DURATION && !isDuration(content)) {
+    if (tag === TAG_DURATION && !isDuration(this.#bytes.subarray(start, this.at))) {
       this.refusal = invalidParams("A duration is an array of seconds and nanoseconds below a second");
     }
-    if (tag === TAG_RECORD_ID && hasDeepText(content)) {
+    if (tag === TAG_RECORD_ID && hasDeepText(this.#bytes.subarray(start, this.at))) {
       this.refusal = invalidParams(`A record id as text may not hold more than ${MAX_ID_BRACKETS} brackets`);
     }
   }
@@ -241,10 +257,9 @@ class Walk {
     return this.#bytes[this.at]!;
   }
 
-  #take(length: number): Uint8Array {
+  #pass(length: number): void {
     if (length > this.#bytes.length - this.at) throw tooShort();
     this.at += length;
-    return this.#bytes.subarray(this.at - length, this.at);
   }
 }
 

@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { Uuid } from "surrealdb";
 import type { RpcPeer } from "../store/rpc-engine.ts";
-import { asText, asUuid, elements } from "./cbor.ts";
+import { asText, asUuid, elements, first } from "./cbor.ts";
 import { invalidParams, signinRequired, tooMany } from "./failure.ts";
 import { decode, encode, encodeMap, type Outcome, readReply } from "./format.ts";
 import { Gate } from "./gate.ts";
@@ -18,7 +18,7 @@ const KEY = { method: encode("method"), session: encode("session"), txn: encode(
 const NO_PARAMS = encode([]);
 const NONE: Outcome = { kind: "result", value: encode(undefined) };
 const NULL: Outcome = { kind: "result", value: encode(null) };
-const WHERE_AM_I = encode(["RETURN [session::ns(), session::db()]"]);
+const WHO_AND_WHERE = encode(["RETURN [session::ns(), session::db(), $token != NONE]"]);
 
 export interface SessionOptions {
   readonly peer: RpcPeer;
@@ -61,25 +61,15 @@ export class ClientSession {
   }
 
   /**
-   * Signs in, by any of the methods that take credentials. One that is refused also ends the rights that an earlier one
-   * gave.
+   * Signs in, by any of the methods that take credentials, at the pace of `paced`. One that is refused also ends the
+   * rights that an earlier one gave.
    */
-  authenticate(method: string, params: Uint8Array): Promise<Outcome> {
-    return this.#gate.exclusive(async () => {
-      const earlier = this.#engineId;
-      const engineId = earlier ?? (await this.#attach());
-      this.#engineId = null;
-      try {
-        const outcome = await this.#execute(engineId, method, params);
-        if (outcome.kind === "result") {
-          await (earlier === null ? this.#moveIn(engineId) : this.#locate(engineId));
-          this.#engineId = engineId;
-        }
-        return outcome;
-      } finally {
-        if (this.#engineId === null) await this.#discard(engineId);
-      }
-    });
+  authenticate(
+    method: string,
+    params: Uint8Array,
+    paced: (attempt: () => Promise<Outcome>) => Promise<Outcome>,
+  ): Promise<Outcome> {
+    return this.#gate.exclusive(() => paced(() => this.#trySignin(method, params)));
   }
 
   /** Signs out. Namespace, database and variables stay. */
@@ -163,6 +153,22 @@ export class ClientSession {
     return this.#gate.exclusive(() => this.#drop());
   }
 
+  async #trySignin(method: string, params: Uint8Array): Promise<Outcome> {
+    const earlier = this.#engineId;
+    const engineId = earlier ?? (await this.#attach());
+    this.#engineId = null;
+    try {
+      const outcome = await this.#execute(engineId, method, params);
+      if (outcome.kind === "result") {
+        const isUser = await (earlier === null ? this.#moveIn(engineId) : this.#locate(engineId));
+        if (isUser) this.#engineId = engineId;
+      }
+      return outcome;
+    } finally {
+      if (this.#engineId === null) await this.#discard(engineId);
+    }
+  }
+
   /** Where nobody needs to sign in, gives the session the engine's rights as they are. */
   async #openToAll(): Promise<void> {
     if (this.#signin || this.#engineId !== null) return;
@@ -178,27 +184,32 @@ export class ClientSession {
     return engineId;
   }
 
-  /** Tells a new engine's session what was chosen before. A user of a namespace or a database is there already. */
-  async #moveIn(engineId: string): Promise<void> {
+  /**
+   * Tells a new engine's session what was chosen before. A user of a namespace or a database is there already. Returns
+   * what `#locate` does.
+   */
+  async #moveIn(engineId: string): Promise<boolean> {
     const { namespace, database } = this.#place;
-    await this.#locate(engineId);
+    const isUser = await this.#locate(engineId);
     const mayChoose = this.#place.namespace === null || this.#place.namespace === namespace;
     if (namespace !== null && mayChoose && this.#place.database === null) {
       await this.#execute(engineId, "use", encode([namespace, database ?? undefined]));
       await this.#locate(engineId);
     }
     for (const params of this.#variables.values()) await this.#execute(engineId, "let", params);
+    return isUser;
   }
 
-  /** Asks the engine for the session's namespace and database. */
-  async #locate(engineId: string): Promise<void> {
-    const { kind, value } = await this.#execute(engineId, "query", WHERE_AM_I);
+  /** Asks the engine for the session's place. Returns whether the session is some user's, by the engine's own word. */
+  async #locate(engineId: string): Promise<boolean> {
+    const { kind, value } = await this.#execute(engineId, "query", WHO_AND_WHERE);
     const answer = kind === "result" ? (decode(value) as { result?: unknown }[])[0]?.result : null;
-    const [namespace, database] = Array.isArray(answer) ? (answer as unknown[]) : [];
+    const [namespace, database, isUser] = Array.isArray(answer) ? (answer as unknown[]) : [];
     this.#place = {
       namespace: typeof namespace === "string" ? namespace : null,
       database: typeof database === "string" ? database : null,
     };
+    return isUser === true;
   }
 
   async #beginTransaction(engineId: string): Promise<Outcome> {
@@ -210,7 +221,7 @@ export class ClientSession {
   }
 
   async #endTransaction(engineId: string, method: string, params: Uint8Array): Promise<Outcome> {
-    const [param] = elements(params);
+    const param = first(params);
     const txn = asUuid(param) ?? asText(param);
     if (txn === null || !this.#transactions.delete(txn)) throw invalidParams("Transaction not found");
     return this.#execute(engineId, method, encode([new Uuid(txn)]));
@@ -257,7 +268,7 @@ function isName(value: unknown): value is string | null {
 }
 
 function nameOf(params: Uint8Array): string {
-  const name = asText(elements(params)[0]);
+  const name = asText(first(params));
   if (name === null) throw invalidParams("Expected the name of a variable as text");
   return name;
 }

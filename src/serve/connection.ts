@@ -1,7 +1,8 @@
 // What one client says and is told, whatever the transport: its sessions, and which of them a request is for.
 import { Uuid } from "surrealdb";
+import { toError } from "../errors.ts";
 import type { RpcPeer } from "../store/rpc-engine.ts";
-import { asText, type Envelope, elements, entries } from "./cbor.ts";
+import { asText, type Envelope, entries, first } from "./cbor.ts";
 import { ClientSession } from "./client-session.ts";
 import { invalidParams, methodNotFound, RpcFailure, sessionExists, sessionNotFound, tooMany } from "./failure.ts";
 import { encode, type Outcome } from "./format.ts";
@@ -11,6 +12,8 @@ const MAX_SESSIONS = 64;
 
 /** What needs credentials, and what needs rights. The engine has more methods; they are for its own use. */
 const CREDENTIALS = new Set(["signin", "signup", "authenticate", "refresh"]);
+/** Of those, the ones that nobody can guess. */
+const TOKENS = new Set(["authenticate", "refresh"]);
 const WITH_RIGHTS = new Set(
   `info query live kill select insert insert_relation create upsert update merge patch delete relate run
    begin commit cancel revoke`.split(/\s+/),
@@ -118,19 +121,18 @@ export class Connection {
   }
 
   async #authenticate(session: ClientSession, method: string, params: Uint8Array): Promise<Outcome> {
-    const outcome = await this.#options.pace.run(
-      userOf(params),
-      () => session.authenticate(method, params),
-      ({ kind }) => kind === "error",
+    const refused = ({ kind }: Outcome) => kind === "error";
+    const outcome = await session.authenticate(method, params, (attempt) =>
+      TOKENS.has(method) ? attempt() : this.#options.pace.run(nameIn(params), attempt, refused),
     );
-    this.#refusedSignins = outcome.kind === "error" ? this.#refusedSignins + 1 : 0;
+    this.#refusedSignins = refused(outcome) ? this.#refusedSignins + 1 : 0;
     return outcome;
   }
 }
 
 /** What a failure looks like on the wire. The engine throws where it cannot make a request of the values. */
 export function failureOutcome(thrown: unknown): Outcome {
-  const failure = thrown instanceof RpcFailure ? thrown : invalidParams(String((thrown as Error)?.message ?? thrown));
+  const failure = thrown instanceof RpcFailure ? thrown : invalidParams(toError(thrown).message);
   return { kind: "error", value: encode(failure.body) };
 }
 
@@ -138,8 +140,9 @@ function result(value: unknown): Outcome {
   return { kind: "result", value: encode(value) };
 }
 
-/** The name that a signin is for; tokens and keys count as one. */
-function userOf(params: Uint8Array): string {
-  const [credentials] = elements(params);
-  return (credentials && asText(entries(credentials).get("user"))) ?? "";
+/** Whom a signin is for: the user, or the access method. */
+function nameIn(params: Uint8Array): string {
+  const credentials = first(params);
+  const fields = credentials === undefined ? new Map<string, Uint8Array>() : entries(credentials);
+  return asText(fields.get("user")) ?? asText(fields.get("ac")) ?? "";
 }

@@ -1,5 +1,5 @@
 // The two ways a request and its reply are written: CBOR and JSON. Inside, values are CBOR as the engine has them.
-import { CborCodec } from "surrealdb";
+import { CborCodec, Uuid } from "surrealdb";
 import { type Envelope, entries, readEnvelope } from "./cbor.ts";
 import { invalidParams, invalidRequest, parseError, RpcFailure } from "./failure.ts";
 import { toJson } from "./json.ts";
@@ -47,7 +47,7 @@ export const cborFormat: Format = {
   reply: (to, { kind, value }) =>
     encodeMap([
       [KEY.id, to?.id ?? null],
-      [KEY.session, to?.session ? encode(to.session) : null],
+      [KEY.session, to?.session ? encode(new Uuid(to.session)) : null],
       [KEY[kind], value],
     ]),
   notification: (value) => encodeMap([[KEY.result, value]]),

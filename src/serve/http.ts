@@ -1,7 +1,6 @@
 // The same protocol over plain HTTP: every request brings its credentials and its place, and has a session of its own.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Connection } from "./connection.ts";
-import { failureOutcome } from "./connection.ts";
+import { type Connection, failureOutcome } from "./connection.ts";
 import { RpcFailure } from "./failure.ts";
 import { cborFormat, decode, encode, type Format, jsonFormat } from "./format.ts";
 import type { Limits } from "./limits.ts";
@@ -46,14 +45,14 @@ export function pathOf({ url = "/" }: IncomingMessage): string {
 async function answerRpc(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
   const format = formatOf(request);
   if (format === null) return end(response, 415, "Send application/cbor or application/json.\n");
-  const body = await readBody(request, options.limits.bodyBytes);
-  if (body === null) {
-    response.setHeader("Connection", "close");
-    return end(response, 413, `A request may have ${options.limits.bodyBytes} bytes.\n`);
-  }
   const connection = options.connect();
   if (connection === null) return end(response, 503, "Too many requests at a time.\n");
   try {
+    const body = await readBody(request, options.limits.bodyBytes);
+    if (body === null) {
+      response.setHeader("Connection", "close");
+      return end(response, 413, `A request may have ${options.limits.bodyBytes} bytes.\n`);
+    }
     const refusal = await prepare(connection, request);
     if (refusal !== null) return end(response, 401, refusal);
     const envelope = format.read(body);
@@ -69,15 +68,16 @@ async function answerRpc(request: IncomingMessage, response: ServerResponse, opt
 
 /** Takes place and credentials from the headers. Returns why they are refused, or null. */
 async function prepare(connection: Connection, { headers }: IncomingMessage): Promise<string | null> {
-  const place = [header(headers["surreal-ns"]), header(headers["surreal-db"])];
-  const calls = place[0] === undefined ? [] : [{ method: "use", params: place }];
-  const [scheme, credentials = ""] = (headers.authorization ?? "").split(/ +(.*)/s);
-  if (scheme?.toLowerCase() === "bearer") calls.push({ method: "authenticate", params: [credentials] });
-  if (scheme?.toLowerCase() === "basic") {
+  const calls: { method: string; params: unknown[] }[] = [];
+  const namespace = header(headers["surreal-ns"]);
+  if (namespace !== undefined) calls.push({ method: "use", params: [namespace, header(headers["surreal-db"])] });
+  const [scheme = "", credentials = ""] = (headers.authorization ?? "").split(/ +(.*)/s);
+  if (scheme.toLowerCase() === "bearer") calls.push({ method: "authenticate", params: [credentials] });
+  if (scheme.toLowerCase() === "basic") {
     const [user = "", pass = ""] = Buffer.from(credentials, "base64").toString().split(/:(.*)/s);
     const ns = header(headers["surreal-auth-ns"]);
     const db = header(headers["surreal-auth-db"]);
-    calls.push({ method: "signin", params: [{ user, pass, ...(ns && { ns }), ...(db && { db }) }] as never[] });
+    calls.push({ method: "signin", params: [{ user, pass, ...(ns && { ns }), ...(db && { db }) }] });
   }
   for (const { method, params } of calls) {
     const call = { method, params: encode(params), session: null, txn: null, refusal: null };

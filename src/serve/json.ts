@@ -1,5 +1,5 @@
 // SurrealDB's JSON: what CBOR keeps apart becomes text, NONE becomes null, numbers keep all their digits.
-import { Duration, RecordId, Uuid, Value } from "surrealdb";
+import { DateTime, Duration, RecordId, Uuid, Value } from "surrealdb";
 
 /** Writes a decoded value as SurrealDB's server does. */
 export function toJson(value: unknown): string {
@@ -25,6 +25,7 @@ function objectToJson(value: object): string {
   if (value instanceof RecordId || value instanceof Uuid || value instanceof Duration) {
     return JSON.stringify(value.toString());
   }
+  if (value instanceof DateTime) return JSON.stringify(value.toString().replace(/\.000Z$/, "Z"));
   if (value instanceof Value) return toJson(value.toJSON());
   const entries = Object.entries(value).map(([key, held]) => `${toJson(key)}:${toJson(held)}`);
   return `{${entries.join(",")}}`;

@@ -21,6 +21,8 @@ export interface Limits {
   readonly maxUnreadBytes: number;
   /** A client that has said nothing for that long is asked, and cut if it is silent for as long again. */
   readonly keepAliveMs: number;
+  /** How long requests in work may take when the server stops. */
+  readonly drainMs: number;
 }
 
 const MiB = 1024 * 1024;
@@ -36,4 +38,5 @@ export const LIMITS: Limits = {
   unreadBytes: 16 * MiB,
   maxUnreadBytes: 256 * MiB,
   keepAliveMs: 30_000,
+  drainMs: 5_000,
 };

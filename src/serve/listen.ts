@@ -23,7 +23,7 @@ export async function listen(rpc: RpcServer, host: string, port: number): Promis
   server.on("request", (request, response) => rpc.request(request, response));
   server.on("upgrade", (request, stream, head) => rpc.upgrade(request, stream, head));
   await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
+    server.on("error", reject);
     server.listen({ host, port }, resolve);
   });
   return {

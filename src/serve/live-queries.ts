@@ -1,6 +1,6 @@
 // The live queries of one session: finds them in what the engine answers, and passes on what it notifies of them.
 import type { RpcPeer } from "../store/rpc-engine.ts";
-import { asText, asUuid, elements, entries } from "./cbor.ts";
+import { asText, asUuid, elements, entries, first } from "./cbor.ts";
 import { tooMany } from "./failure.ts";
 
 const MAX_LIVE_QUERIES = 200;
@@ -43,7 +43,11 @@ export class LiveQueries {
     for (;;) {
       const { value, done } = await notifications.next();
       if (done) return;
-      this.#notify(value);
+      try {
+        this.#notify(value);
+      } catch {
+        // JSON has no place for every value that the engine has. The client hears of the next one.
+      }
       if (asText(entries(value).get("action")) === "KILLED") this.#leave(liveId);
     }
   }
@@ -56,7 +60,7 @@ export class LiveQueries {
 }
 
 function beginsLive(method: string, params: Uint8Array): boolean {
-  return method === "live" || (method === "query" && /\blive\b/i.test(asText(elements(params)[0]) ?? ""));
+  return method === "live" || (method === "query" && /\blive\b/i.test(asText(first(params)) ?? ""));
 }
 
 function liveResults(result: Uint8Array): (string | null)[] {
@@ -67,6 +71,6 @@ function liveResults(result: Uint8Array): (string | null)[] {
 }
 
 function uuidParam(params: Uint8Array): string | null {
-  const [param] = elements(params);
+  const param = first(params);
   return asUuid(param) ?? asText(param)?.toLowerCase() ?? null;
 }

@@ -2,6 +2,7 @@
 // HTTP server, on TCP or on a Unix socket, hands it requests and upgrades.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 import type { RpcPeer } from "../store/rpc-engine.ts";
 import { Connection } from "./connection.ts";
@@ -80,7 +81,7 @@ export class RpcServer {
     const refusal = this.#refuse(request);
     if (refusal !== null) {
       stream.on("error", () => {});
-      stream.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      stream.end(`HTTP/1.1 ${refusal}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => stream.destroy());
       return;
     }
     this.#upgrades.handleUpgrade(request, stream, head, (socket) => {
@@ -92,11 +93,19 @@ export class RpcServer {
     });
   }
 
-  /** Takes nothing more, cuts all clients, and waits until what they were doing is done. May be called twice. */
+  /**
+   * Takes nothing more, lets requests in work end, and closes all connections. What is not done in time is left to end
+   * with the process. May be called twice.
+   */
   async close(): Promise<void> {
     this.#stopping = true;
-    for (const link of this.#links) link.goAway();
-    await Promise.all([...[...this.#links].map(({ ended }) => ended), ...this.#requests]);
+    for (const link of this.#links) link.leave();
+    const timeout = new AbortController();
+    const late = sleep(this.#limits.drainMs, undefined, { signal: timeout.signal }).catch(() => {});
+    const done = Promise.all([...[...this.#links].map(({ ended }) => ended), ...this.#requests]);
+    await Promise.race([done, late]);
+    timeout.abort();
+    for (const link of this.#links) link.drop();
   }
 
   #refuse(request: IncomingMessage): string | null {

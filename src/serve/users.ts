@@ -1,5 +1,5 @@
 // The users that may sign in to the served store. They are SurrealDB's own: it keeps their passwords as argon2 hashes.
-import { escapeIdent, toSurqlString } from "surrealdb";
+import { toSurqlString } from "surrealdb";
 
 export const ROLES = ["viewer", "editor", "owner"] as const;
 export const LEVELS = ["database", "namespace", "root"] as const;
@@ -15,12 +15,17 @@ export interface NewUser {
 /** Runs SurrealQL in riffd's database as the store's owner; throws where a statement fails. */
 export type Query = (text: string) => Promise<unknown[]>;
 
+/** Whether it can stand between angle brackets as it is. */
+export function isUserName(name: string): boolean {
+  return /^[^\p{Cc}\p{Cs}⟨⟩`\\]{1,100}$/u.test(name);
+}
+
 /** Makes a user, or gives the one of that name and level another password and role. */
 export async function defineUser(query: Query, { name, password, role, level }: NewUser): Promise<void> {
+  if (!isUserName(name)) throw new Error(`no name for a user: ${name}`);
   // The grammar has no place for parameters here.
-  const user = escapeIdent(name);
   await query(
-    `DEFINE USER OVERWRITE ${user} ON ${level.toUpperCase()} PASSWORD ${toSurqlString(password)} ROLES ${role.toUpperCase()}`,
+    `DEFINE USER OVERWRITE ⟨${name}⟩ ON ${level.toUpperCase()} PASSWORD ${toSurqlString(password)} ROLES ${role.toUpperCase()}`,
   );
 }
 

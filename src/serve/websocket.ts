@@ -12,7 +12,6 @@ import type { Limits } from "./limits.ts";
 const GOING_AWAY = 1001;
 const UNREADABLE = 1007;
 const REFUSED = 1008;
-const TOO_SLOW = 1013;
 /** How long a client may take to agree to the end. */
 const CLOSING_MS = 2_000;
 
@@ -31,6 +30,7 @@ export class WebSocketLink {
   readonly #limits: Limits;
   #inFlight = 0;
   #heard = true;
+  #leaving = false;
   #anonymousBytes = 0;
   #untilSignin: NodeJS.Timeout | null = null;
 
@@ -63,13 +63,19 @@ export class WebSocketLink {
     this.#send(this.#format.notification(notification));
   }
 
-  /** Closes it because the server stops. */
-  goAway(): void {
-    this.#cut(GOING_AWAY, "the server stops");
+  /** Takes no more requests, and closes the socket once those in work are answered. */
+  leave(): void {
+    this.#leaving = true;
+    if (this.#inFlight === 0) this.#cut(GOING_AWAY, "the server stops");
+  }
+
+  /** Closes it at once. */
+  drop(): void {
+    this.#socket.terminate();
   }
 
   async #receive(data: RawData, isBinary: boolean): Promise<void> {
-    if (this.#socket.readyState !== this.#socket.OPEN) return;
+    if (this.#leaving || this.#socket.readyState !== this.#socket.OPEN) return;
     this.#heard = true;
     this.#inFlight++;
     this.#steer();
@@ -87,13 +93,14 @@ export class WebSocketLink {
     } finally {
       this.#inFlight--;
       this.#steer();
+      if (this.#leaving) this.leave();
     }
   }
 
   #send(frame: Uint8Array): void {
     if (this.#socket.readyState !== this.#socket.OPEN) return;
     this.#socket.send(frame, { binary: this.#format.name === "cbor" }, () => this.#steer());
-    if (this.#socket.bufferedAmount > this.#limits.maxUnreadBytes) this.#cut(TOO_SLOW, "replies are not read");
+    if (this.#socket.bufferedAmount > this.#limits.maxUnreadBytes) this.#socket.terminate();
   }
 
   /** Reads on, or lets requests wait in the socket. */

@@ -59,8 +59,13 @@ class Frame {
     return this;
   }
 
+  /** Undefined where the codec cannot read the frame: `NodeEngine` has nobody to tell, and the process would end. */
   #field(name: string): unknown {
-    return (this.value as Record<string, unknown> | null)?.[name];
+    try {
+      return (this.value as Record<string, unknown> | null)?.[name];
+    } catch {
+      return undefined;
+    }
   }
 }
 
@@ -129,7 +134,7 @@ export class RpcEngine extends NodeEngine implements RpcPeer {
 
 function frames(codec: ValueCodec): ValueCodec {
   return {
-    encode: (value) => (value as { [REQUEST]?: Uint8Array })[REQUEST] ?? codec.encode(value),
+    encode: (value) => (value as { [REQUEST]?: Uint8Array } | undefined)?.[REQUEST] ?? codec.encode(value),
     decode: <T>(bytes: Uint8Array) => new Frame(bytes, codec) as T,
   };
 }
