@@ -111,7 +111,7 @@ async function isForgotten(store: SurrealStore, { order, sessions }: Target): Pr
 }
 
 /** Messages that are looked for in other sessions; of a longer session, evenly spread. */
-const MAX_LOOKED_FOR = 2000;
+const MAX_LOOKED_FOR = 500;
 
 /** Other sessions that hold messages of these. */
 async function copiesElsewhere(store: SurrealStore, { sessions }: Target): Promise<string[]> {

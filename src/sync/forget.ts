@@ -6,6 +6,7 @@ import type { Item } from "../core/line.ts";
 import { itemsOf, type Line } from "../core/line-splitter.ts";
 import { readRecord } from "../core/message.ts";
 import { fillerAt, type Replacement, skeletonAt } from "../core/skeleton.ts";
+import { RiffError } from "../errors.ts";
 import type { SyncContext } from "./context.ts";
 import { interrupted, LostRace, SessionLog } from "./look.ts";
 import { type Generation, redact } from "./redact.ts";
@@ -72,9 +73,19 @@ export async function forgetIn(context: SyncContext, sessionId: string, order: O
       await forgetOnce(context, sessionId, order, count);
       return count.loss;
     } catch (thrown) {
-      if (!(thrown instanceof LostRace) || race === MAX_RACES) throw thrown;
+      if (!(thrown instanceof LostRace)) throw thrown;
+      if (race === MAX_RACES) throw outrun(sessionId, thrown);
     }
   }
+}
+
+function outrun(sessionId: string, cause: LostRace): RiffError {
+  return new RiffError(
+    "RIFF_COMMIT_FAILED",
+    `Another writer was faster with session ${sessionId}, ${MAX_RACES + 1} times in a row.`,
+    "Run the command again when the other writer is done: it goes on where this one stopped.",
+    cause,
+  );
 }
 
 async function forgetOnce(context: SyncContext, sessionId: string, order: Order, count: Losses): Promise<void> {
@@ -163,7 +174,7 @@ async function* batches(
     let bytes = 0;
     let next = end;
     for await (const { line, open } of archivedLines(store, sessionId, { generation, end }, from)) {
-      const gone = new Set((await tombstones.upTo(line.base + line.to)).map(({ offset }) => offset));
+      const gone = new Set((await tombstones.upTo(line.base + line.to - 1)).map(({ offset }) => offset));
       for (const item of itemsOf(line, open)) {
         const isDoomed = !gone.has(item.offset) && isMeant(item, order);
         if (isDoomed) {
@@ -184,8 +195,7 @@ async function* batches(
   }
   if (!isAll || archived === end) return;
   // Of a line whose end never came. Its bytes are in no row, but they are there.
-  const [known] = await tombstones.upTo(end);
-  if (known?.offset === end) return;
+  if ((await tombstones.upTo(end)).some(({ offset }) => offset === end)) return;
   yield {
     doomed: [unreadable(generation, end, archived - end, await archiveDigest(end, archived), "session")],
     claims: null,

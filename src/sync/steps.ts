@@ -92,8 +92,9 @@ export async function* readSteps(file: ByteReader, plan: StepPlan): AsyncGenerat
     const entries: Entry[] = [];
     let at = 0;
     while (at < block.length && (isShared || entries.length < limits.rows)) {
-      const isCut = at > 0 && position + block.length < limit && block.indexOf(0x0a, at) < 0;
-      if (forgetter !== null && !isShared && isCut) break;
+      if (forgetter !== null && !isShared && at > 0 && position + block.length < limit) {
+        if (block.indexOf(0x0a, at) < 0) break;
+      }
       const taken = splitter.take(block, at);
       if (taken === null) {
         at = block.length;

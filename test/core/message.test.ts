@@ -49,6 +49,7 @@ describe("readRecord", () => {
       content: { text: "Why does the second gear slip?", parts: [{ kind: "text", length: 30 }] },
       conversation: true,
       claims: { sessionId: SESSION, cwd: "/home/ada/engine", title: null },
+      forgotten: false,
     });
   });
 

@@ -274,7 +274,6 @@ describe("a session that was forgotten", () => {
   test("takes with it a line whose end never came", async () => {
     bench.write(FILE, jsonl(...HISTORY));
     await bench.sync();
-    const stop = new AbortController();
     bench.stepLimits = { bytes: 200, rows: 1 };
     bench.write(FILE, jsonl(...HISTORY, userMessage({ uuid: uuid(91), text: `${SECRET} ${"x".repeat(2000)}` })));
     let commits = 0;
@@ -287,9 +286,9 @@ describe("a session that was forgotten", () => {
         },
       });
     await expect(bench.sync()).rejects.toThrow("died");
-    stop.abort();
     bench.faults = (store) => store;
     await forgetSessions("gear");
     await expectGone();
+    expect(await forgetIn(bench.context, "gear", { messages: null, reason: "a wish" })).toBeNull();
   });
 });
