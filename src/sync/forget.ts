@@ -6,9 +6,8 @@ import type { Item } from "../core/line.ts";
 import { itemsOf, type Line } from "../core/line-splitter.ts";
 import { readRecord } from "../core/message.ts";
 import { fillerAt, type Replacement, skeletonAt } from "../core/skeleton.ts";
-import { RiffError } from "../errors.ts";
 import type { SyncContext } from "./context.ts";
-import { interrupted, LostRace, SessionLog } from "./look.ts";
+import { interrupted, LostRace, outrun, SessionLog } from "./look.ts";
 import { type Generation, redact } from "./redact.ts";
 import { archivedLines, TombstoneCursor } from "./reload.ts";
 import { isNamed } from "./steps.ts";
@@ -77,15 +76,6 @@ export async function forgetIn(context: SyncContext, sessionId: string, order: O
       if (race === MAX_RACES) throw outrun(sessionId, thrown);
     }
   }
-}
-
-function outrun(sessionId: string, cause: LostRace): RiffError {
-  return new RiffError(
-    "RIFF_COMMIT_FAILED",
-    `Another writer was faster with session ${sessionId}, ${MAX_RACES + 1} times in a row.`,
-    "Run the command again when the other writer is done: it goes on where this one stopped.",
-    cause,
-  );
 }
 
 async function forgetOnce(context: SyncContext, sessionId: string, order: Order, count: Losses): Promise<void> {
