@@ -77,6 +77,14 @@ function under(beginning: string): string {
   return found[0]!.text;
 }
 
+test("the latest sessions are the latest also where there are more of them", async () => {
+  const all = await rowsOf(under("The latest sessions"));
+  expect(all.length).toBeGreaterThan(1);
+  expect(await rowsOf(under("The latest sessions").replace("LIMIT 20", "LIMIT 1"))).toEqual(all.slice(0, 1));
+  const times = all.map((row) => String(row.last_message_at));
+  expect(times).toEqual([...times].sort().reverse());
+});
+
 test("the page has queries, and each says what it does", () => {
   expect(documented.length).toBeGreaterThan(20);
   expect(documented.length).toBe(page.split("```surql").length - 1);

@@ -50,7 +50,9 @@ export class Connection {
           handshakeTimeout: deadlineMs,
         });
         socket = this;
-        this.on("close", (code, reason) => lose(new Error(`the connection was closed (${code} ${reason})`.trim())));
+        this.on("close", (code, reason) =>
+          lose(new Error(`the connection was closed (${[code, String(reason)].filter(Boolean).join(": ")})`)),
+        );
         this.on("error", (error) => lose(error));
       }
 
