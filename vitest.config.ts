@@ -15,7 +15,14 @@ export default defineConfig({
   test: {
     projects: [
       { test: { ...test, name: "embedded", include: ["test/**/*.test.ts"] } },
-      { test: { ...test, name: "network", include: CORE, env: { RIFFD_TEST_STORE: "websocket" } } },
+      {
+        test: {
+          ...test,
+          name: "network",
+          include: CORE,
+          env: { RIFFD_TEST_STORE: "websocket", RIFFD_TEST_RUNS: process.env.RIFFD_TEST_RUNS ?? "12" },
+        },
+      },
     ],
   },
 });

@@ -1,7 +1,7 @@
 // How far a pass is, on a terminal: sessions, messages, rate and time left. Draws nothing for a pass that is over soon.
 import { Presets, SingleBar } from "cli-progress";
 import type { Step } from "../sync/store.ts";
-import type { Target } from "../sync/sync-file.ts";
+import type { Planned } from "../sync/sync.ts";
 import { formatCount, plural } from "./output.ts";
 
 /** A pass that is shorter than this shows no bar. */
@@ -10,9 +10,6 @@ const PATIENCE_MS = 400;
 const SESSION_COST = 4096;
 /** Columns that the words beside the bar may take. */
 const WORDS = 62;
-
-/** A file to be read, as far as it is known before. */
-export type Planned = Pick<Target, "path" | "sessionId" | "source">;
 
 /** Work that is planned and done, counted in bytes, as sessions are of any size. */
 export class Workload {

@@ -158,9 +158,10 @@ export class SyncReport {
     if (more > 0) this.#output.line(this.#style.quiet(`      … and ${formatCount(more)} more`));
   }
 
-  #detect({ before, status, events }: Outcome, { resumes }: ReportRun): void {
+  #detect({ before, status, events, healedRows }: Outcome, { resumes }: ReportRun): void {
     this.#step(before === null ? "Step 5: Initial import (no changes to detect)" : STEPS[5]);
     if (before === null) return;
+    if (healedRows > 0) this.#good(`Found ${plural(healedRows, "row")} that were not what the archived bytes say`);
     const count = countEvents(events);
     if (count > 0) {
       this.#good(`Found ${plural(count, "change")}`);
@@ -171,7 +172,7 @@ export class SyncReport {
     else this.#good(resumes ? "None: what is read is still the initial import" : "No message changed");
   }
 
-  #write({ written, events }: Outcome, { dryRun, others }: ReportRun): void {
+  #write({ written, events, healedRows }: Outcome, { dryRun, others }: ReportRun): void {
     this.#step(STEPS[6]);
     if (dryRun) {
       this.#item("Left out: this is a dry run");
@@ -182,6 +183,7 @@ export class SyncReport {
     this.#good(`Logged ${plural(countEvents(events), "repair event")}`);
     const records = written.records === 0 ? "" : ` and ${plural(written.records, "other record")}`;
     this.#good(`Synced ${plural(written.messages, "message")}${records}`);
+    if (healedRows > 0) this.#good(`Wrote ${plural(healedRows, "row")} again, as the archived bytes say`);
     if (written.bytes > 0) this.#good(`Archived ${formatBytes(written.bytes)}, byte for byte`);
     if (others.length > 0) this.#good(`Judged the parents in ${plural(others.length, "other session")}`);
   }

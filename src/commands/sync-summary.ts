@@ -30,6 +30,11 @@ export function printSummary(results: Results, summaries: Summaries, run: Run, s
   }
   const events = sumEvents(results.all);
   if (!run.dryRun && countEvents(events) > 0) output.line(`${style.good("✓")} logged: ${listEvents(events)}`);
+  const healed = results.all.reduce((sum, { healedRows }) => sum + healedRows, 0);
+  if (healed > 0) {
+    const what = `${plural(healed, "row")} that were not what the archived bytes say`;
+    output.line(run.dryRun ? `• would write again: ${what}` : `${style.good("✓")} written again: ${what}`);
+  }
   printDamage(results.all, summaries, style, output);
   printStore(summaries, run, style, output);
   if (run.dryRun) printDryRun(results.all, style, output);
@@ -56,6 +61,7 @@ const STATUSES: Readonly<Record<Status, readonly [done: string, would: string]>>
   settled: ["settled", "would settle"],
   moved: ["moved", "would move"],
   back: ["back", "would mark as back"],
+  healed: ["healed", "would heal"],
   gone: ["gone", "would mark as gone"],
   unchanged: ["unchanged", "unchanged"],
   forgotten: ["forgotten, and not read", "forgotten, and not read"],

@@ -157,6 +157,7 @@ async function pass(workplace: Workplace, found: Found, selection: Selection, ru
         stepLimits,
         now: () => new Date(),
         signal,
+        isRehearsal: options.dryRun,
         onCommit: (step) => {
           results.wrote(step);
           progress.wrote(step);

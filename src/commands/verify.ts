@@ -130,6 +130,6 @@ function printAdvice(setbacks: readonly Setback[], output: Output): void {
   output.note(
     setbacks.length > 0
       ? "Try: `riffd sync --all` reads the files again where the store is behind; else restore it from a backup."
-      : "Try: restore the store from a backup, or move it away and run `riffd sync --all` to read all files again.",
+      : "Try: `riffd sync --all --force` makes rows again from the archive. Commits, events and archived bytes cannot be made again: restore them from a backup, or move the store away and run `riffd sync --all` to read all files again.",
   );
 }

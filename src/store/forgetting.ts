@@ -1,7 +1,7 @@
 // The queries of forgetting: what a transaction destroys of earlier ones, and the look-ups that lead to it.
 import { RecordId } from "surrealdb";
 import { RiffError } from "../errors.ts";
-import type { Destroyed, ForgetScope, Forgotten } from "../sync/store.ts";
+import type { CommitKind, Destroyed, ForgetScope, Forgotten } from "../sync/store.ts";
 import type { DbRow } from "./rows.ts";
 
 /** Runs a query; throws the store's failures. */
@@ -88,6 +88,16 @@ export async function readUnsharedContents(
       .map((row) => row.content_hash),
   );
   return hashes.filter((hash) => !kept.has(hash));
+}
+
+/** Removes large contents that were written ahead of commit `n` of a session, if what came instead of it was a forgetting. */
+export async function takeBackContents(run: Run, sessionId: string, n: number, hashes: readonly string[]) {
+  if (hashes.length === 0) return;
+  const [kinds] = await run<[CommitKind[]]>("SELECT VALUE kind FROM commit:[$s, $n]..[$s, ..]", { s: sessionId, n });
+  if (!kinds.includes("forgotten")) return;
+  for (const hash of await readUnsharedContents(run, sessionId, [], hashes)) {
+    await run("DELETE content_part:[$hash, NONE]..[$hash, ..] RETURN NONE", { hash });
+  }
 }
 
 /**

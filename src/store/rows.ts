@@ -13,6 +13,7 @@ import type {
   SessionSummary,
   SourceKey,
   SourceRow,
+  Stored,
   Tombstone,
   UnresolvedRow,
 } from "../sync/store.ts";
@@ -36,7 +37,7 @@ function fromDb(row: DbRow, optional: readonly string[]): Record<string, unknown
   const out: Record<string, unknown> = {};
   for (const key of optional) out[key] = null;
   for (const key in row) {
-    const value = row[key];
+    const value = row[key] ?? null; // a column that was asked for by its name comes also where it is NONE
     out[key] = value instanceof DateTime ? value.toDate() : value;
   }
   return out;
@@ -47,7 +48,8 @@ function idParts(row: DbRow): readonly unknown[] {
   return (row.id as RecordId).id as unknown as readonly unknown[];
 }
 
-function offsetOf(row: DbRow): number {
+/** Where a row stands in its generation. */
+export function offsetOf(row: DbRow): number {
   return Number(idParts(row)[2]);
 }
 
@@ -133,13 +135,14 @@ export function messagesToDb(rows: readonly MessageRow[], sessionId: string, gen
     digest: row.digest,
     root_offset: row.root_offset,
     created_at: created(row.created_at),
+    removed_at: row.removed_at === null ? undefined : new DateTime(row.removed_at),
   }));
 }
 
 const CONTENT_OPTIONS = ["content_parts", "content_hash", "timestamp"];
 
 /** With `generation`, since a removed message's row stands under an older one. */
-export type StoredMessage = MessageRow & { readonly generation: number; readonly removed_at: Date | null };
+export type StoredMessage = MessageRow & { readonly generation: number };
 
 export function messageFromDb(row: DbRow): StoredMessage {
   const {
@@ -178,6 +181,20 @@ export function unresolvedFromDb(row: DbRow): UnresolvedRow {
     generation: Number(generation),
     offset: Number(offset),
   } as unknown as UnresolvedRow;
+}
+
+/** A row as it stands there, with its whole id; `convert` gives its columns. */
+export function storedFromDb<T>(row: DbRow, convert: (row: DbRow) => T): Stored<T> {
+  return { key: idParts(row), sessionId: row.session_id, columns: convert(row) };
+}
+
+/** The same for a row that lies under its generation, which its id tells. */
+export function storedEntryFromDb<T extends object>(
+  row: DbRow,
+  convert: (row: DbRow) => T & { readonly generation: number },
+): Stored<Omit<T, "generation">> {
+  const { generation: _, ...columns } = convert(row);
+  return { key: idParts(row), sessionId: row.session_id, columns };
 }
 
 export function segmentToDb(segment: SegmentRow, sessionId: string, generation: number): Record<string, unknown> {

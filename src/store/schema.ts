@@ -3,11 +3,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { DateTime } from "surrealdb";
+import { Backoff } from "../backoff.ts";
 import { sha256Hex } from "../core/hash.ts";
 import { RiffError, toError } from "../errors.ts";
 import type { Database } from "./database.ts";
 import { RESTORING, unfinishedRestore } from "./restore-mark.ts";
-import { isDenied } from "./transaction.ts";
+import { isConflict, isDenied } from "./transaction.ts";
 
 /** What the schema needs of a database. */
 type Queries = Pick<Database, "run">;
@@ -113,7 +114,8 @@ export function label({ version, name }: Pick<Migration, "version" | "name">): s
  */
 export async function applyMigrations(db: Queries, migrations: readonly Migration[]): Promise<Migration[]> {
   const done: Migration[] = [];
-  for (;;) {
+  const backoff = new Backoff();
+  for (let attempt = 1; ; attempt++) {
     const status = await schemaStatus(db, migrations);
     if (status.state === "newer" || status.state === "changed") throw schemaFault(status)!;
     const next = status.state === "fresh" ? status.missing : status.missing.slice(0, 1);
@@ -127,10 +129,15 @@ export async function applyMigrations(db: Queries, migrations: readonly Migratio
     } catch (thrown) {
       const applied = await appliedVersions(db);
       const appliedByOther = applied.some(({ version }) => version === next[0]!.version);
-      if (!appliedByOther) throw applyFailure(next[0]!, toError(thrown));
+      const error = toError(thrown);
+      if (!appliedByOther && (!isConflict(error) || attempt >= MAX_ATTEMPTS)) throw applyFailure(next[0]!, error);
+      await backoff.wait();
     }
   }
 }
+
+/** Times that a file is applied while others are at it, at most. */
+const MAX_ATTEMPTS = 10;
 
 const RECORD_VERSION = `INSERT INTO schema_version {id: $one.version, version: $one.version, name: $one.name,
   sha256: $one.sha256, applied_at: time::now()} RETURN NONE;`;

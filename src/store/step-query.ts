@@ -43,18 +43,19 @@ class Builder {
   }
 
   build(): StepQuery {
-    const { session, commit } = this.#step;
+    const { session, commit, healing } = this.#step;
     const id = session.session_id;
     Object.assign(this.#parameters, {
       held: sessionRecord(id),
       s: id,
-      g: commit.generation,
-      chain: commit.n - 1,
+      g: this.#generation,
+      chain: healing === null ? commit.n - 1 : (healing.storedChain ?? 0),
       row: sessionToDb(session),
       log: commitToDb(commit, id),
     });
     this.#add("BEGIN; IF ((SELECT VALUE chain FROM ONLY $held) ?? 0) != $chain { THROW 'riffd: chain' };");
     this.#checkpoint();
+    this.#clearing();
     this.#rows();
     this.#changes();
     this.#add(this.#one("INSERT INTO commit $log RETURN VALUE n", "commit"));
@@ -80,10 +81,27 @@ class Builder {
     this.#add(this.#one("UPSERT $file CONTENT $checkpoint RETURN VALUE archived", "source"));
   }
 
+  /** Makes way for the rows of a healing. */
+  #clearing(): void {
+    const cleared = this.#step.healing?.cleared ?? [];
+    const ids = cleared.map(({ table, key }) => new RecordId(table, [...key]));
+    if (!this.#list("cleared", ids)) return;
+    this.#add("FOR $id IN $cleared { DELETE $id RETURN NONE };");
+    if (!this.#limits.mayDeny) return;
+    this.#add(
+      "IF array::len(SELECT VALUE id FROM $cleared WHERE id IS NOT NONE) != 0 { THROW 'riffd: denied cleared' };",
+    );
+  }
+
+  /** The generation of the step's rows and verdicts. */
+  get #generation(): number {
+    return this.#step.healing?.generation ?? this.#step.commit.generation;
+  }
+
   #rows(): void {
-    const { session, commit, messages, records, quarantine, segments, events, pieceRemoved } = this.#step;
+    const { session, messages, records, quarantine, segments, events, pieceRemoved } = this.#step;
     const id = session.session_id;
-    const { generation } = commit;
+    const generation = this.#generation;
     this.#insert("message", messagesToDb(messages, id, generation), "length");
     this.#insert(
       "record",

@@ -9,10 +9,13 @@ import type {
   ChainHead,
   CommitOutcome,
   CommitRow,
+  ContentColumns,
   Destroyed,
+  EntryTable,
   EventRow,
   Forgotten,
   FoundMessage,
+  MessageRow,
   QuarantineRow,
   RecordRow,
   RemovedMessage,
@@ -23,6 +26,8 @@ import type {
   SourceRow,
   Step,
   Store,
+  Stored,
+  StoredRows,
   StoredSegment,
   Tombstone,
   UnresolvedRow,
@@ -36,7 +41,9 @@ import {
   readSessionsWithMessage,
   readSharers,
   readUnsharedContents,
+  takeBackContents,
 } from "./forgetting.ts";
+import { readRowsBetween, readStrayIds } from "./placed-rows.ts";
 import {
   commitFromDb,
   type DbRow,
@@ -51,18 +58,22 @@ import {
   sessionRecord,
   sourceFromDb,
   sourceRecord,
+  storedEntryFromDb,
+  storedFromDb,
   summaryFromDb,
   toDb,
   tombstoneFromDb,
   unresolvedFromDb,
 } from "./rows.ts";
 import { stepQuery } from "./step-query.ts";
-import { isDenied } from "./transaction.ts";
+import { isConflict, isDenied } from "./transaction.ts";
+import { pagesOf } from "./windows.ts";
 
 /** Rows read at a time. */
 const PAGE = 1000;
-/** Segments read at a time; each holds up to 512 KiB. */
-const SEGMENT_PAGE = 16;
+/** Bytes of a file whose rows are read at a time, and where there are few. */
+const WINDOW_BYTES = 512 * 1024;
+const WIDEST_WINDOW_BYTES = 16 * 1024 * 1024;
 /** How far before an offset the segment that holds it can begin. */
 const SEGMENT_REACH = STEP_LIMITS.bytes;
 /** Uuids looked up at a time. */
@@ -222,6 +233,11 @@ export class SurrealStore implements Store {
     return ids;
   }
 
+  async storedUnresolved(sessionId: string): Promise<Stored<UnresolvedRow>[]> {
+    const [rows] = await this.#read<[DbRow[]]>("SELECT * FROM unresolved WHERE session_id = $s", { s: sessionId });
+    return rows.map((row) => storedFromDb(row, unresolvedFromDb));
+  }
+
   async removedMessages(sessionId: string): Promise<RemovedMessage[]> {
     const [rows] = await this.#read<[DbRow[]]>(
       `SELECT id, message_uuid, occurrence FROM message:[$s, NONE]..[$s, ..]
@@ -249,20 +265,37 @@ export class SurrealStore implements Store {
   }
 
   /** The uuids of a generation's messages in byte order, in pages. */
-  async *messageUuids(sessionId: string, generation: number): AsyncIterable<string[]> {
-    for (let from = 0; ; ) {
-      const [rows] = await this.#read<[DbRow[]]>(
-        "SELECT id, message_uuid FROM message:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
-        { s: sessionId, g: generation, from, limit: PAGE },
-      );
-      if (rows.length === 0) return;
-      yield rows.map((row) => String(row.message_uuid));
-      from = foundFromDb(rows.at(-1)!).offset + 1;
-    }
+  messageUuids(sessionId: string, generation: number): AsyncIterable<string[]> {
+    return this.#placed("message", sessionId, generation, "id, message_uuid", (row) => String(row.message_uuid));
   }
 
-  /** The content of a row, put together if it is stored in parts. */
-  async content(row: { readonly content: string; readonly content_hash: string | null }): Promise<string> {
+  async rowsBetween(
+    sessionId: string,
+    generation: number,
+    from: number,
+    to: number,
+    limits: Readonly<Record<EntryTable, number>>,
+  ): Promise<StoredRows> {
+    const range = { s: sessionId, g: generation, from, to };
+    const { message, record, quarantine } = await readRowsBetween(this.#run, range, limits);
+    return {
+      message: message.map((row) => storedEntryFromDb<MessageRow>(row, messageFromDb)),
+      record: record.map((row) => storedEntryFromDb<RecordRow>(row, recordFromDb)),
+      quarantine: quarantine.map((row) => storedEntryFromDb<QuarantineRow>(row, quarantineFromDb)),
+    };
+  }
+
+  async strayRows(
+    table: EntryTable | "source_segment",
+    sessionId: string,
+    generations: readonly { readonly generation: number; readonly end: number }[],
+    limit: number,
+  ): Promise<(readonly unknown[])[]> {
+    const ids = await readStrayIds(this.#run, table, sessionId, generations, limit);
+    return ids.map((id) => id.id as unknown as readonly unknown[]);
+  }
+
+  async content(row: Pick<ContentColumns, "content" | "content_hash">): Promise<string> {
     if (row.content_hash === null) return row.content;
     const [parts] = await this.#read<[string[]]>("SELECT VALUE text FROM content_part:[$h, NONE]..[$h, ..]", {
       h: row.content_hash,
@@ -271,11 +304,11 @@ export class SurrealStore implements Store {
   }
 
   commits(sessionId: string): AsyncIterable<CommitRow[]> {
-    return this.#numbered("commit", sessionId, commitFromDb, (row) => row.n);
+    return this.#numbered("commit", sessionId, commitFromDb);
   }
 
   events(sessionId: string): AsyncIterable<EventRow[]> {
-    return this.#numbered("repair_event", sessionId, eventFromDb, (row) => row.n);
+    return this.#numbered("repair_event", sessionId, eventFromDb);
   }
 
   /** The generations of a session, in order, and how many bytes of each are archived. */
@@ -330,13 +363,9 @@ export class SurrealStore implements Store {
     return compactEngine(this.#run);
   }
 
-  async *segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]> {
-    for (let from = 0; ; ) {
-      const rows = await this.#segmentPage(sessionId, generation, from, Number.MAX_SAFE_INTEGER, SEGMENT_PAGE);
-      if (rows.length === 0) return;
-      yield rows;
-      from = rows.at(-1)!.offset + 1;
-    }
+  segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]> {
+    const columns = "id, length, hash, stored_hash, codec, dictionary, keyframe, shared_with";
+    return this.#placed("source_segment", sessionId, generation, columns, segmentFromDb);
   }
 
   async *readArchive(sessionId: string, generation: number, from: number, to: number): AsyncIterable<Buffer> {
@@ -360,7 +389,7 @@ export class SurrealStore implements Store {
     let before: Buffer = Buffer.alloc(0);
     while (next < to) {
       const end = Math.min(to, next + SEGMENT_REACH);
-      const rows = await this.#segmentPage(sessionId, generation, next, end, SEGMENT_PAGE);
+      const rows = await this.#segmentPage(sessionId, generation, next, end);
       if (rows.length === 0 && to === Number.POSITIVE_INFINITY) return;
       if (rows.length === 0 || rows[0]!.offset !== next) throw missingBytes(where, next);
       const held = await this.#fetchShared(sessionId, rows);
@@ -386,17 +415,13 @@ export class SurrealStore implements Store {
     return holder === undefined ? 0 : Number(holder.keyframe);
   }
 
-  async #segmentPage(
-    sessionId: string,
-    generation: number,
-    from: number,
-    before: number,
-    limit: number,
-  ): Promise<SegmentRow[]> {
-    const [rows] = await this.#read<[DbRow[]]>(
-      "SELECT * FROM source_segment:[$s, $g, $from]..[$s, $g, $before] LIMIT $limit",
-      { s: sessionId, g: generation, from, before, limit },
-    );
+  async #segmentPage(sessionId: string, generation: number, from: number, before: number): Promise<SegmentRow[]> {
+    const [rows] = await this.#read<[DbRow[]]>("SELECT * FROM source_segment:[$s, $g, $from]..[$s, $g, $before]", {
+      s: sessionId,
+      g: generation,
+      from,
+      before,
+    });
     return rows.map(segmentFromDb);
   }
 
@@ -404,15 +429,18 @@ export class SurrealStore implements Store {
   async #fetchShared(sessionId: string, rows: readonly SegmentRow[]): Promise<SegmentRow[]> {
     const shared = rows.filter((row) => row.codec === "shared");
     if (shared.length === 0) return [...rows];
-    const [held] = await this.#read<[DbRow[]]>("SELECT * FROM source_segment WHERE id IN $ids", {
+    const [held] = await this.#read<[(DbRow | null | undefined)[]]>("RETURN $ids.map(|$id| (SELECT * FROM ONLY $id))", {
       ids: shared.map((row) => new RecordId("source_segment", [sessionId, row.shared_with, row.offset])),
     });
-    const byOffset = new Map(held.map(segmentFromDb).map((row) => [row.offset, row]));
+    const byOffset = new Map(held.flatMap((row) => (row ? [segmentFromDb(row)] : [])).map((row) => [row.offset, row]));
     return rows.map((row) => (row.codec === "shared" ? { ...(byOffset.get(row.offset) ?? row) } : row));
   }
 
   async commit(step: Step): Promise<CommitOutcome> {
-    for (const large of step.largeContents) await this.#writeLargeContent(large.hash, large.text);
+    for (const { hash, text } of step.largeContents) {
+      if (step.healing !== null) await this.#read("DELETE content_part:[$h, NONE]..[$h, ..] RETURN NONE", { h: hash });
+      await this.#writeLargeContent(hash, text);
+    }
     const { text, parameters, ahead } = stepQuery(step, this.database.limits);
     for (const part of ahead) await this.#read("INSERT IGNORE INTO staged $part RETURN NONE", { part });
     const backoff = new Backoff();
@@ -424,6 +452,10 @@ export class SurrealStore implements Store {
         if (thrown instanceof RiffError) throw thrown;
         const error = toError(thrown);
         const settled = await this.#settle(step, error);
+        if (settled === "lost-race") {
+          const hashes = step.largeContents.map(({ hash }) => hash);
+          await takeBackContents(this.#run, step.session.session_id, step.commit.n, hashes);
+        }
         if (settled !== null) return settled;
         if (attempt >= MAX_ATTEMPTS) throw refused(step, error);
       }
@@ -500,19 +532,14 @@ export class SurrealStore implements Store {
 
   async removeSuperseded(sessionId: string, visibleGeneration: number): Promise<void> {
     for (let generation = 1; generation < visibleGeneration; generation++) {
-      const range = { s: sessionId, g: generation };
-      for (;;) {
-        const [gone] = await this.#read<[unknown[]]>(
-          `DELETE (SELECT VALUE id FROM message:[$s, $g, NONE]..[$s, $g, ..] WHERE removed_at IS NONE LIMIT $page)
-             RETURN VALUE 1`,
-          { ...range, page: PAGE },
-        );
-        if (gone.length < PAGE) break;
+      const live = (row: DbRow) => row.id as RecordId;
+      for await (const ids of this.#placed("message", sessionId, generation, "id", live)) {
+        await this.#read("DELETE $ids WHERE removed_at IS NONE RETURN NONE", { ids });
       }
       await this.#read(
         `DELETE record:[$s, $g, NONE]..[$s, $g, ..] RETURN NONE;
          DELETE quarantine:[$s, $g, NONE]..[$s, $g, ..] RETURN NONE;`,
-        range,
+        { s: sessionId, g: generation },
       );
     }
     await this.#read("DELETE unresolved WHERE session_id = $s AND record::id(id)[2] < $g RETURN NONE", {
@@ -525,54 +552,64 @@ export class SurrealStore implements Store {
     await this.database.close();
   }
 
-  async *#pages<T extends { readonly offset: number }>(
+  #pages<T>(
     table: "message" | "record" | "quarantine" | "forgotten",
     sessionId: string,
     generation: number,
     convert: (row: DbRow) => T,
   ): AsyncIterable<T[]> {
-    const query = {
-      message: "SELECT * FROM message:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
-      record: "SELECT * FROM record:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
-      quarantine: "SELECT * FROM quarantine:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
-      forgotten: "SELECT * FROM forgotten:[$s, $g, $from]..[$s, $g, ..] LIMIT $limit",
-    }[table];
-    for (let from = 0; ; ) {
-      const [rows] = await this.#read<[DbRow[]]>(query, { s: sessionId, g: generation, from, limit: PAGE });
-      if (rows.length === 0) return;
-      const page = rows.map(convert);
-      yield page;
-      from = page.at(-1)!.offset + 1;
-    }
+    return this.#placed(table, sessionId, generation, "*", convert);
   }
 
-  async *#numbered<T>(
-    table: "commit" | "repair_event",
+  /** The rows of a generation in byte order, in pages. */
+  #placed<T>(
+    table: "message" | "record" | "quarantine" | "forgotten" | "source_segment",
     sessionId: string,
+    generation: number,
+    columns: string,
     convert: (row: DbRow) => T,
-    numberOf: (row: T) => number,
   ): AsyncIterable<T[]> {
-    const query =
-      table === "commit"
-        ? "SELECT * FROM commit:[$s, $from]..[$s, ..] LIMIT $limit"
-        : "SELECT * FROM repair_event:[$s, $from]..[$s, ..] LIMIT $limit";
-    for (let from = 0; ; ) {
-      const [rows] = await this.#read<[DbRow[]]>(query, { s: sessionId, from, limit: PAGE });
-      if (rows.length === 0) return;
-      const page = rows.map(convert);
-      yield page;
-      from = numberOf(page.at(-1)!) + 1;
-    }
+    const place = { s: sessionId, g: generation };
+    return pagesOf({
+      read: async (from, to) => {
+        const query = `SELECT ${columns} FROM ${table}:[$s, $g, $from]..[$s, $g, $to]`;
+        const [rows] = await this.#read<[DbRow[]]>(query, { ...place, from, to });
+        return rows.map(convert);
+      },
+      next: async (from) => {
+        const query = `SELECT VALUE record::id(id)[2] FROM ${table}:[$s, $g, $from]..[$s, $g, ..] LIMIT 1`;
+        const [[first]] = await this.#read<[number[]]>(query, { ...place, from });
+        return first ?? null;
+      },
+      first: WINDOW_BYTES,
+      widest: WIDEST_WINDOW_BYTES,
+    });
+  }
+
+  /** The rows of a session that are numbered, in order, in pages. */
+  #numbered<T>(table: "commit" | "repair_event", sessionId: string, convert: (row: DbRow) => T): AsyncIterable<T[]> {
+    return pagesOf({
+      read: async (from, to) => {
+        const [rows] = await this.#read<[DbRow[]]>(`SELECT * FROM ${table}:[$s, $from]..[$s, $to]`, {
+          s: sessionId,
+          from,
+          to,
+        });
+        return rows.map(convert);
+      },
+      next: async (from) => {
+        const query = `SELECT VALUE record::id(id)[1] FROM ${table}:[$s, $from]..[$s, ..] LIMIT 1`;
+        const [[first]] = await this.#read<[number[]]>(query, { s: sessionId, from });
+        return first ?? null;
+      },
+      first: PAGE,
+      widest: PAGE,
+    });
   }
 
   #read<T extends unknown[]>(text: string, parameters: Record<string, unknown> = {}): Promise<T> {
     return this.database.run<T>(text, parameters);
   }
-}
-
-/** Two transactions met; engines tell it in many ways, and some of them only at the end. */
-function isConflict(error: Error): boolean {
-  return /conflict|can be retried|Cannot COMMIT|internal error/i.test(error.message);
 }
 
 /** The store has said no, and would say it again. */

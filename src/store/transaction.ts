@@ -28,3 +28,8 @@ export function isDenied(error: Error): boolean {
   if ("kind" in error && error.kind === "NotAllowed") return true;
   return /riffd: denied|IAM error|Not enough permissions/i.test(error.message);
 }
+
+/** Two transactions met; engines tell it in many ways, and some of them only at the end. */
+export function isConflict(error: Error): boolean {
+  return /conflict|can be retried|Resource busy|Cannot COMMIT|internal error/i.test(error.message);
+}

@@ -1,5 +1,5 @@
 // The gates, cheapest first: what of a file must be read, given its checkpoint and what the file system says of it.
-import { xxh64Hex } from "../core/hash.ts";
+import { EMPTY_HASH, xxh64Hex } from "../core/hash.ts";
 import { PREFIX_AGE_MS, PREFIX_GROWTH, SMALL_PREFIX_BYTES } from "./context.ts";
 import type { FileFacts, OpenTranscript } from "./files.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
@@ -71,6 +71,15 @@ export function sampleAfter(before: Buffer, raw: Buffer, from: number, previous:
   if (previous.head_length === SAMPLE_BYTES) return { ...previous, ...sample };
   const head = (from === 0 ? raw : Buffer.concat([before, raw])).subarray(0, SAMPLE_BYTES);
   return { head_length: head.length, head_hash: xxh64Hex(head), ...sample };
+}
+
+/** The sample of a file of which `archived` bytes are archived. */
+export async function sampleOf(file: OpenTranscript, archived: number): Promise<Sample> {
+  const length = Math.min(SAMPLE_BYTES, archived);
+  if (length === 0) return { head_length: 0, head_hash: EMPTY_HASH, tail_length: 0, tail_hash: EMPTY_HASH };
+  const head_hash = xxh64Hex(await file.read(0, length));
+  const tail_hash = xxh64Hex(await file.read(archived - length, archived));
+  return { head_length: length, head_hash, tail_length: length, tail_hash };
 }
 
 /** How a file compares with the archived bytes of a generation. */

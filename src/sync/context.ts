@@ -19,6 +19,8 @@ export interface SyncContext {
   readonly quietMs: number;
   readonly stepLimits: StepLimits;
   now(): Date;
+  /** Steps are not written, and their rows cannot be read back. */
+  readonly isRehearsal?: boolean;
   /** Told of each step that was written. */
   readonly onCommit?: (step: Step) => void;
   /** Aborted: begin nothing new. */

@@ -9,6 +9,7 @@ import type {
   ChainHead,
   CommitOutcome,
   CommitRow,
+  EventRow,
   Forgotten,
   FoundMessage,
   RemovedMessage,
@@ -19,6 +20,7 @@ import type {
   SourceRow,
   Step,
   Store,
+  StoredRows,
   StoredSegment,
   Tombstone,
   UnresolvedRow,
@@ -234,8 +236,30 @@ export class DryStore implements Store {
     if (this.#base !== null) yield* this.#base.storedSegments(sessionId, generation, from);
   }
 
+  // What healing reads: rows of the base, as it comes before any step of its session.
+
   async *commits(sessionId: string): AsyncIterable<CommitRow[]> {
     if (this.#base !== null) yield* this.#base.commits(sessionId);
+  }
+
+  async *events(sessionId: string): AsyncIterable<EventRow[]> {
+    if (this.#base !== null) yield* this.#base.events(sessionId);
+  }
+
+  async rowsBetween(...place: Parameters<Store["rowsBetween"]>): Promise<StoredRows> {
+    return (await this.#base?.rowsBetween(...place)) ?? { message: [], record: [], quarantine: [] };
+  }
+
+  async strayRows(...place: Parameters<Store["strayRows"]>): ReturnType<Store["strayRows"]> {
+    return (await this.#base?.strayRows(...place)) ?? [];
+  }
+
+  async storedUnresolved(sessionId: string): ReturnType<Store["storedUnresolved"]> {
+    return (await this.#base?.storedUnresolved(sessionId)) ?? [];
+  }
+
+  async content(row: Parameters<Store["content"]>[0]): Promise<string> {
+    return (await this.#base?.content(row)) ?? row.content;
   }
 
   async sharersOf(...place: Parameters<Store["sharersOf"]>): ReturnType<Store["sharersOf"]> {
@@ -249,7 +273,8 @@ export class DryStore implements Store {
   async commit(step: Step): Promise<CommitOutcome> {
     const { session, source, commit, expectedSource } = step;
     const id = session.session_id;
-    if (((await this.findSession(id))?.chain ?? 0) !== commit.n - 1) return "lost-race";
+    const chain = step.healing === null ? commit.n - 1 : (step.healing.storedChain ?? 0);
+    if (((await this.findSession(id))?.chain ?? 0) !== chain) return "lost-race";
     if (source !== null) {
       const key: SourceKey = [source.host, source.path];
       if (checkpointText(await this.findSource(key)) !== checkpointText(expectedSource)) return "lost-race";
@@ -267,7 +292,8 @@ export class DryStore implements Store {
 
   #keepRows(step: Step): void {
     const { session_id } = step.session;
-    const { generation, path } = step.commit;
+    const { path } = step.commit;
+    const generation = generationOf(step);
     const held = this.#generation(step);
     held.tombstones.push(...step.tombstones);
     for (const segment of step.segments) held.segments.push({ ...segment, data: null, path });
@@ -277,8 +303,9 @@ export class DryStore implements Store {
     for (const { offset, corruption_score } of step.verdicts) held.scored.set(offset, corruption_score > 0);
   }
 
-  #generation({ session, commit }: Step): HeldGeneration {
-    const place = placeText(session.session_id, commit.generation);
+  #generation(step: Step): HeldGeneration {
+    const { session, commit } = step;
+    const place = placeText(session.session_id, generationOf(step));
     const known = this.#generations.get(place);
     if (known !== undefined) return known;
     const held: HeldGeneration = { parsedFrom: commit.parsed_from, segments: [], tombstones: [], scored: new Map() };
@@ -340,6 +367,11 @@ export class DryStore implements Store {
   }
 
   async close(): Promise<void> {}
+}
+
+/** The generation that the rows of a step belong to. */
+function generationOf({ commit, healing }: Step): number {
+  return healing?.generation ?? commit.generation;
 }
 
 /** What a store compares of a checkpoint before it replaces it. */

@@ -3,22 +3,20 @@
 // that they will see only once it is whole (rewrite).
 import { randomUUID } from "node:crypto";
 import { commitHash, eventsDigest, RowsDigest } from "../core/chain.ts";
-import type { Content } from "../core/content.ts";
 import type { Fault } from "../core/graph.ts";
 import { extendFingerprint, sha256Hex } from "../core/hash.ts";
 import { RiffError } from "../errors.ts";
 import { sampleAfter } from "./checkpoint.ts";
 import type { SyncContext } from "./context.ts";
+import { messageRow, quarantineRow, recordRow } from "./rows.ts";
 import { encodeSegment, tailOf } from "./segment-codec.ts";
 import type { Entry, ReadStep } from "./steps.ts";
 import {
   type CommitKind,
   type CommitRow,
-  type ContentColumns,
   type Destroyed,
   type EventRow,
   type Forgetting,
-  MAX_CONTENT_CHARS,
   MAX_LISTED_FAULTS,
   type MessageRow,
   type QuarantineRow,
@@ -158,6 +156,7 @@ export class SessionLog {
       largeContents: change.largeContents ?? [],
       tombstones,
       destroyed: change.destroyed ?? null,
+      healing: change.healing ?? null,
     };
   }
 
@@ -181,7 +180,7 @@ export interface Change {
   /** The checkpoint as it shall be; null leaves it alone. */
   readonly source: SourceRow | null;
   readonly events: readonly NewEvent[];
-  readonly findings?: Findings | null;
+  readonly findings?: Pick<Findings, "verdicts" | "unresolvedSet" | "unresolvedRemoved"> | null;
   readonly from?: number;
   readonly segmentSha256?: string;
   readonly parsedFrom?: number;
@@ -196,6 +195,7 @@ export interface Change {
   readonly restored?: Step["restored"];
   readonly sourceRemoved?: Step["sourceRemoved"];
   readonly largeContents?: Step["largeContents"];
+  readonly healing?: Step["healing"];
   /** In the order of their places; with `forgetting`. */
   readonly tombstones?: readonly Tombstone[];
   readonly forgetting?: Pick<Forgetting, "scope" | "reason" | "redacted">;
@@ -342,51 +342,19 @@ function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRow
   const { offset, length } = entry;
   if (entry.kind === "piece") {
     plan.tracker.addPiece(entry);
-    built.quarantine.push({ offset, length, reason: entry.reason, created_at: built.time });
+    built.quarantine.push(quarantineRow(entry, built.time));
     return;
   }
-  const { digest, timestamp } = entry;
+  const { digest } = entry;
   built.digest.add(entry.kind, offset, length, digest);
-  const { content, content_kind, content_parts, content_hash } = contentColumns(entry.content, built.largeContents);
   if (entry.kind === "record") {
-    built.records.push({
-      offset,
-      length,
-      digest,
-      timestamp,
-      record_type: entry.type,
-      content,
-      content_kind,
-      content_parts,
-      content_hash,
-      created_at: built.time,
-    });
+    built.records.push(recordRow(entry, built.time, built.largeContents));
     return;
   }
   const added = plan.tracker.add(entry);
   const vanished = plan.removed.get(versionKey(entry.uuid, added.occurrence));
   if (vanished !== undefined) built.restored.push(vanished);
-  built.messages.push({
-    offset,
-    length,
-    digest,
-    timestamp,
-    message_uuid: entry.uuid,
-    parent_uuid: entry.parent,
-    parent_state: added.state,
-    message_type: entry.type,
-    subtype: entry.subtype,
-    role: entry.role,
-    is_orphaned: false,
-    corruption_score: 0,
-    occurrence: added.occurrence,
-    root_offset: added.rootOffset,
-    content,
-    content_kind,
-    content_parts,
-    content_hash,
-    created_at: built.time,
-  });
+  built.messages.push(messageRow(entry, added, built.time, built.largeContents));
   if (plan.kind !== "rewrite" && offset + length > source.baseline) {
     built.events.push({
       message_uuid: entry.uuid,
@@ -398,20 +366,6 @@ function addRow(entry: Entry, plan: LookPlan, source: SourceRow, built: BuiltRow
       after: { generation: source.generation, offset, length },
     });
   }
-}
-
-/** The content as columns; what is too long for a row goes into `large`. */
-export function contentColumns(content: Content, large: { hash: string; text: string }[]): ContentColumns {
-  const { text, parts } = content;
-  const kind = parts[0]?.kind ?? "none";
-  const mixed = parts.some((part) => part.kind !== kind);
-  const what: Pick<ContentColumns, "content_kind" | "content_parts"> = mixed
-    ? { content_kind: "mixed", content_parts: parts }
-    : { content_kind: kind, content_parts: null };
-  if (text.length <= MAX_CONTENT_CHARS) return { content: text, ...what, content_hash: null };
-  const hash = sha256Hex(text);
-  large.push({ hash, text });
-  return { content: "", ...what, content_hash: hash };
 }
 
 function encodeStep(

@@ -161,9 +161,13 @@ function verdictOf(row: UnresolvedRow, session: SessionRow, found: readonly Foun
 
 const SERVICE_AGENT = /(^|\/)agent-[A-Za-z_]+-[^/]*$/;
 
+export function isServiceAgent({ kind, session_id }: Pick<SessionRow, "kind" | "session_id">): boolean {
+  return kind === "agent" && SERVICE_AGENT.test(session_id);
+}
+
 /** A service agent whose parent session is not known: its phantom parents are notes. */
-async function isSpared(store: Store, session: SessionRow): Promise<boolean> {
-  if (session.kind !== "agent" || !SERVICE_AGENT.test(session.session_id)) return false;
+export async function isSpared(store: Store, session: SessionRow): Promise<boolean> {
+  if (!isServiceAgent(session)) return false;
   return session.parent_session === null || (await store.findSession(session.parent_session)) === null;
 }
 

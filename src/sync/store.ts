@@ -130,6 +130,8 @@ export interface MessageRow extends ContentColumns {
   readonly digest: string;
   readonly root_offset: number;
   readonly created_at: Date;
+  /** When it vanished from the file; null: it did not. */
+  readonly removed_at: Date | null;
 }
 
 export interface RecordRow extends ContentColumns {
@@ -229,8 +231,8 @@ export interface Forgetting {
 }
 
 /**
- * `import`, `append`: bytes were read. `turn`: a new generation became visible. `forgotten`: bytes were destroyed. The
- * others change no bytes.
+ * `import`, `append`: bytes were read. `turn`: a new generation became visible. `forgotten`: bytes were destroyed.
+ * `healed`: rows that were not what the bytes say were written again. The others change no bytes.
  */
 export type CommitKind =
   | "import"
@@ -241,7 +243,8 @@ export type CommitKind =
   | "moved"
   | "gone"
   | "back"
-  | "forgotten";
+  | "forgotten"
+  | "healed";
 
 export interface CommitRow {
   readonly n: number;
@@ -312,6 +315,8 @@ export interface Step {
   /** In the order of their places. */
   readonly tombstones: readonly Tombstone[];
   readonly destroyed: Destroyed | null;
+  /** null in all steps but those that heal. */
+  readonly healing: Healing | null;
 }
 
 /** What a commit of kind `forgotten` changes of what was written before. */
@@ -338,6 +343,38 @@ export interface Forgotten {
 export interface StoredSegment {
   readonly segment: SegmentRow;
   readonly raw: Buffer;
+}
+
+/** What a step that heals does besides: rows may stand in its way, and be anything. */
+interface Healing {
+  /** The generation of the step's rows and verdicts. */
+  readonly generation: number;
+  /** Rows that go before others are written: those that are one too many, and those that are written again. */
+  readonly cleared: readonly RowId[];
+  /** The chain number that the session's row holds, right or wrong; null: there is no such row. */
+  readonly storedChain: number | null;
+}
+
+/** Tables whose rows lie in byte order under their session and generation, and follow from the bytes. */
+export type EntryTable = "message" | "record" | "quarantine";
+
+export interface RowId {
+  readonly table: EntryTable | "unresolved";
+  readonly key: readonly unknown[];
+}
+
+/** A row as it stands in the store, whoever wrote it. */
+export interface Stored<T> {
+  /** All parts of its id. */
+  readonly key: readonly unknown[];
+  readonly sessionId: unknown;
+  readonly columns: T;
+}
+
+export interface StoredRows {
+  readonly message: Stored<MessageRow>[];
+  readonly record: Stored<RecordRow>[];
+  readonly quarantine: Stored<QuarantineRow>[];
 }
 
 /** Contents longer than this (UTF-16 code units) are stored in parts. */
@@ -413,6 +450,32 @@ export interface Store {
   /** The rows of messages that vanished. Reads the whole session. */
   removedMessages(sessionId: string): Promise<RemovedMessage[]>;
 
+  /** Commits, and events, of a session in order, as they stand there. */
+  commits(sessionId: string): AsyncIterable<CommitRow[]>;
+  events(sessionId: string): AsyncIterable<EventRow[]>;
+  /** Rows of a generation with `from <= offset < to`, as they stand there, in order; at most `limits` of each table. */
+  rowsBetween(
+    sessionId: string,
+    generation: number,
+    from: number,
+    to: number,
+    limits: Readonly<Record<EntryTable, number>>,
+  ): Promise<StoredRows>;
+  /**
+   * Keys of rows that stand in none of the generations (each `[0, end)`, in order of their numbers), at most `limit` of
+   * each gap: places that bytes cannot have given them.
+   */
+  strayRows(
+    table: EntryTable | "source_segment",
+    sessionId: string,
+    generations: readonly { readonly generation: number; readonly end: number }[],
+    limit: number,
+  ): Promise<(readonly unknown[])[]>;
+  /** Unresolved parents that name this session as theirs, as they stand there. */
+  storedUnresolved(sessionId: string): Promise<Stored<UnresolvedRow>[]>;
+  /** The content of a row, put together if it is stored in parts. */
+  content(row: Pick<ContentColumns, "content" | "content_hash">): Promise<string>;
+
   /** Segments of a generation in order, without their bytes. */
   segments(sessionId: string, generation: number): AsyncIterable<SegmentRow[]>;
   /** Archived bytes of a generation from `from` (any offset) to `to`, in order, in chunks. Throws RIFF_STORE_DAMAGED. */
@@ -420,8 +483,6 @@ export interface Store {
 
   /** The segments of a generation with their bytes, from one at or before `from` on to the last. */
   storedSegments(sessionId: string, generation: number, from: number): AsyncIterable<StoredSegment>;
-  /** All commits of a session in order. */
-  commits(sessionId: string): AsyncIterable<CommitRow[]>;
 
   forgotten(): Promise<Forgotten>;
   /** Tombstones of a generation in byte order, in pages. */

@@ -1,17 +1,17 @@
 // One pass over one file: gate → read the new bytes → diff → commit. What it finds of other sessions' parents is left
 // to settle.ts, which runs when the files of a pass have been read.
 import { Backoff } from "../backoff.ts";
-import { CHAIN_START } from "../core/chain.ts";
-import { EMPTY_HASH } from "../core/hash.ts";
 import { RiffError } from "../errors.ts";
-import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail } from "./checkpoint.ts";
+import { compareWithArchive, gateByFacts, isQuiet, readVerifiedTail, sampleOf } from "./checkpoint.ts";
 import type { ReadingContext } from "./context.ts";
 import type { FileFacts, Files, OpenTranscript } from "./files.ts";
+import { type Healed, heal } from "./heal.ts";
 import { interrupted, LostRace, outrun, SessionLog, versionKey, writeLook } from "./look.ts";
+import { factColumns, NOTHING_READ, newSession, newSource, type Place } from "./new-rows.ts";
 import { reload, TombstoneCursor } from "./reload.ts";
 import { DICTIONARY_BYTES } from "./segment-codec.ts";
 import { type ReadStep, readSteps, type StepPlan } from "./steps.ts";
-import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceRow } from "./store.ts";
+import type { EventType, RemovedMessage, SegmentRow, SessionRow, SourceKey, SourceRow } from "./store.ts";
 import { Totals } from "./totals.ts";
 import { AppendTracker, GraphTracker, type Tracker } from "./tracker.ts";
 import { candidateIds } from "./transcript.ts";
@@ -32,7 +32,7 @@ export interface Target {
   readonly takesOver: SourceRow | null;
 }
 
-export type SyncStatus = "imported" | "appended" | "rewritten" | "settled" | "moved" | "back" | "unchanged";
+export type SyncStatus = "imported" | "appended" | "rewritten" | "settled" | "moved" | "back" | "healed" | "unchanged";
 
 export interface FileReport {
   readonly status: SyncStatus;
@@ -44,6 +44,8 @@ export interface FileReport {
   readonly newcomers: ReadonlySet<string> | null;
   /** The graph as it was written, where the look had it in memory and parents of it are unresolved. */
   readonly tracker: GraphTracker | null;
+  /** Rows that were not what the archived bytes say, and were written again or removed. */
+  readonly healedRows: number;
 }
 
 /** Looks that find the checkpoint where the one before found it, and are outrun all the same. */
@@ -97,7 +99,8 @@ async function freeId({ store, host }: ReadingContext, target: Target): Promise<
   const owner = (await store.owners([target.plainId])).get(target.plainId);
   const ids = candidateIds(target.plainId, target, host, owner);
   const owners = await store.owners(ids);
-  return ids.find((id) => !owners.has(id)) ?? target.sessionId;
+  const isFree = (id: string) => !owners.has(id) || isSameFile(owners.get(id), { host, path: target.path });
+  return ids.find(isFree) ?? target.sessionId;
 }
 
 async function lookOnce(
@@ -118,10 +121,67 @@ async function lookOnce(
   }
   const file = await files.open(target.path);
   try {
-    return await lookAt(context, file, target, force);
+    return force ? await healAndLook(context, file, target) : await lookAt(context, file, target, false);
   } finally {
     await file.close();
   }
+}
+
+/** Heals what the store holds of the file, and reads it from the first byte to the last. */
+async function healAndLook(context: ReadingContext, file: OpenTranscript, target: Target): Promise<FileReport | null> {
+  const place = placeOf(context, target);
+  const { host, path } = target.takesOver ?? place;
+  const before = await heal(context, { ...place, host, path });
+  if (before === null) return lookAt(context, file, target, true);
+  const { source } = before;
+  const known = target.takesOver === null ? { ...target, source } : { ...target, takesOver: source };
+  const report = await lookAt(context, file, known, true);
+  if (report === null) return healedReport(context, before);
+  const after = before.isWhole || context.isRehearsal === true ? null : await heal(context, place);
+  return withHealing(report, before, after);
+}
+
+/** Heals the session of a file that is not there, from its archive. */
+export async function healWithoutFile(context: ReadingContext, source: SourceRow): Promise<FileReport | null> {
+  const { session_id: sessionId } = source;
+  const backoff = new Backoff({ signal: context.signal, longest: 2_000 });
+  for (let race = 1; ; race++) {
+    try {
+      const healed = await heal(context, { ...source, sessionId });
+      return healed === null ? null : healedReport(context, healed);
+    } catch (thrown) {
+      if (!(thrown instanceof LostRace)) throw thrown;
+      if (race === MAX_STANDING_RACES) throw outrun(sessionId, thrown);
+      if (context.signal.aborted) throw interrupted();
+      await backoff.wait();
+    }
+  }
+}
+
+/** The report where nothing was read; null: nothing was written either. */
+function healedReport(context: ReadingContext, { session, source, rows }: Healed): FileReport | null {
+  if (rows === 0) return null;
+  const { eventCounts } = new SessionLog(context, session, source);
+  const told = { before: session, session, events: eventCounts, newcomers: null, tracker: null };
+  return { status: "healed", ...told, healedRows: rows };
+}
+
+/** `after`: what was healed once a look that had been interrupted was completed. */
+function withHealing(report: FileReport, before: Healed, after: Healed | null): FileReport {
+  const healedRows = before.rows + (after?.rows ?? 0);
+  if (healedRows === 0) return report;
+  const readNothing =
+    report.status === "unchanged" ||
+    report.status === "settled" ||
+    (report.status === "appended" && after?.source.archived === before.source.archived);
+  return {
+    ...report,
+    status: readNothing ? "healed" : report.status,
+    session: after?.session ?? report.session,
+    newcomers: null,
+    tracker: after === null || after.rows === 0 ? report.tracker : null,
+    healedRows,
+  };
 }
 
 async function lookAt(
@@ -141,7 +201,7 @@ async function lookAt(
     throw new RiffError(
       "RIFF_STORE_DAMAGED",
       `The store has a checkpoint for ${file.path}, but not its session ${known.session_id}.`,
-      "Run `riffd verify` to see all that is damaged, and restore the store from a backup.",
+      `\`riffd sync ${known.session_id} --force\` makes it again from the archive; \`riffd verify\` tells all that is damaged.`,
     );
   }
   if (session.forgotten_at !== null) return null;
@@ -169,7 +229,8 @@ async function lookAt(
   const comparison = await compareWithArchive(file, store, source.session_id, source.generation, source.archived);
   if (comparison.equal) {
     const before = await file.read(Math.max(0, source.archived - DICTIONARY_BYTES), source.archived);
-    return report(look, await append(look, source, before, true), status);
+    const sampled = { ...source, ...(await sampleOf(file, source.archived)) };
+    return report(look, await append(look, sampled, before, true), status);
   }
   await rewrite(look, source, comparison.shared);
   return report(look, "rewritten", status);
@@ -217,6 +278,7 @@ function report(look: Look, did: SyncStatus, first: SyncStatus): FileReport {
     events: log.eventCounts,
     newcomers: newcomers.uuids,
     tracker: look.tracker instanceof GraphTracker && log.session.unresolved_count > 0 ? look.tracker : null,
+    healedRows: 0,
   };
 }
 
@@ -227,14 +289,35 @@ async function importFile(
   facts: FileFacts,
   quiet: boolean,
 ): Promise<FileReport> {
+  const place = placeOf(context, target);
   const existing = await context.store.findSession(target.sessionId);
-  if (existing !== null) throw new LostRace(target.sessionId);
-  const source = newSource(context, target, facts);
-  const log = new SessionLog(context, newSession(context, target), null);
+  if (existing !== null) throw await meeting(context, existing, place);
+  const source = newSource(place, facts);
+  const { kind, parentSession: parent_session } = target;
+  const log = new SessionLog(context, newSession(place, { kind, parent_session }, context.now()), null);
   const look: Look = { context, file, log, facts, quiet, newcomers: new Newcomers(), tracker: null };
   look.newcomers.tooMany();
   await write(look, "import", source, Buffer.alloc(0), new Totals(), new GraphTracker(target.sessionId, 1), [], true);
   return report(look, "imported", "imported");
+}
+
+/** Why there is a session where none was planned: another writer was faster, or its checkpoint is lost. */
+async function meeting({ store }: ReadingContext, { source }: SessionRow, place: Place): Promise<Error> {
+  const isOwn = isSameFile(source, place) && (await store.findSource(source)) === null;
+  return isOwn ? withoutCheckpoint(place) : new LostRace(place.sessionId);
+}
+
+/** Whether a session's file is this one. */
+export function isSameFile(key: SourceKey | undefined, { host, path }: Pick<Place, "host" | "path">): boolean {
+  return key?.[0] === host && key[1] === path;
+}
+
+function withoutCheckpoint({ sessionId, path }: Place): RiffError {
+  return new RiffError(
+    "RIFF_STORE_DAMAGED",
+    `The store has the session ${sessionId}, but not the checkpoint of its file ${path}.`,
+    `\`riffd sync ${sessionId} --force\` makes it again from the archive; \`riffd verify\` tells all that is damaged.`,
+  );
 }
 
 /** A session whose file is gone goes on in this one. */
@@ -422,77 +505,10 @@ async function archiveLimit(look: Look, archived: number): Promise<number> {
   return quiet ? facts.size : file.lastLineEnd(archived, facts.size);
 }
 
+function placeOf({ host }: ReadingContext, { path, project, sessionId }: Target): Place {
+  return { host, path, project, sessionId };
+}
+
 function withFacts(source: SourceRow, facts: FileFacts): SourceRow {
   return { ...source, ...factColumns(facts) };
-}
-
-function factColumns({ dev, ino, size, mtime_ns, ctime_ns }: FileFacts) {
-  return { dev, ino, size, mtime_ns, ctime_ns };
-}
-
-const NOTHING_READ = {
-  archived: 0,
-  parsed: 0,
-  provisional: false,
-  read_to: 0,
-  fingerprint: EMPTY_HASH,
-  head_length: 0,
-  head_hash: EMPTY_HASH,
-  tail_length: 0,
-  tail_hash: EMPTY_HASH,
-  keyframe: 0,
-  complete: false,
-  settled: false,
-  verified_size: 0,
-  verified_at: new Date(0),
-} as const;
-
-function newSource(context: ReadingContext, target: Target, facts: FileFacts): SourceRow {
-  return {
-    host: context.host,
-    path: target.path,
-    session_id: target.sessionId,
-    project: target.project,
-    ...factColumns(facts),
-    ...NOTHING_READ,
-    generation: 1,
-    baseline: facts.size,
-    visible_end: 0,
-    prior_incomplete: false,
-    superseded: false,
-    verdicts_due: true,
-    gone: false,
-  };
-}
-
-function newSession(context: ReadingContext, target: Target): SessionRow {
-  const now = context.now();
-  return {
-    session_id: target.sessionId,
-    project: target.project,
-    kind: target.kind,
-    parent_session: target.parentSession,
-    source: [context.host, target.path],
-    generation: 1,
-    ...new Totals().columns,
-    thread_count: 0,
-    orphan_count: 0,
-    unresolved_count: 0,
-    forward_links: 0,
-    cut_off_count: 0,
-    corruption_score: 0,
-    faults: [],
-    fault_count: 0,
-    spared: false,
-    removed_count: 0,
-    damage_before: null,
-    created_at: now,
-    last_updated: now,
-    state: "live",
-    chain: 0,
-    head: CHAIN_START,
-    event_count: 0,
-    forgotten_count: null,
-    forgotten_at: null,
-  };
 }

@@ -9,7 +9,7 @@ import { forgetIn } from "./forget.ts";
 import { interrupted, LostRace, SessionLog } from "./look.ts";
 import { settle, verdictsAreDue, type WrittenGraph } from "./settle.ts";
 import type { EventType, SessionRow, SourceRow } from "./store.ts";
-import { type SyncStatus, syncFile, type Target } from "./sync-file.ts";
+import { type FileReport, healWithoutFile, isSameFile, type SyncStatus, syncFile, type Target } from "./sync-file.ts";
 import type { GraphTracker } from "./tracker.ts";
 import { candidateIds, sessionIdOf, type Transcript } from "./transcript.ts";
 
@@ -25,8 +25,13 @@ export interface SessionReport {
   readonly session: SessionRow | null;
   readonly events: Readonly<Record<EventType, number>>;
   readonly error: Error | null;
+  /** Rows that were not what the archived bytes say, and were written again or removed. */
+  readonly healedRows: number;
   readonly durationMs: number;
 }
+
+/** A file that is to be read, or a session that is to be healed without one. */
+export type Planned = Pick<Target, "path" | "sessionId" | "source">;
 
 export interface PassOptions {
   /** Read everything again, whatever the gates say. */
@@ -37,7 +42,7 @@ export interface PassOptions {
   readonly only: ReadonlySet<string> | null;
   /** Called once for each session, as its job ends; for sessions whose verdicts changed afterwards, again. */
   readonly onReport: (report: SessionReport) => void;
-  readonly onPlanned?: (targets: readonly Target[]) => void;
+  readonly onPlanned?: (planned: readonly Planned[]) => void;
 }
 
 /** All transcripts that exist, and the folders that were read to find them. */
@@ -62,7 +67,7 @@ const NO_EVENTS: Readonly<Record<EventType, number>> = {
   message_removed: 0,
 };
 
-const NOTHING_READ = { before: null, session: null, events: NO_EVENTS, error: null };
+const NOTHING_READ = { before: null, session: null, events: NO_EVENTS, error: null, healedRows: 0 };
 
 /** Brings the store up to date with a scan. Throws only what stops everything: the store's failures, an interrupt. */
 export async function syncPass(given: SyncContext, files: Files, scan: Scan, options: PassOptions): Promise<void> {
@@ -72,9 +77,17 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
   await removeLeftovers(context, sources);
   const plan = await planPass(context, files, scan, sources);
   const targets = plan.targets.filter((target) => options.only === null || options.only.has(target.path));
-  options.onPlanned?.(targets);
-  for (const { path, sessionId } of plan.forgotten) {
-    if (options.only !== null && !options.only.has(path)) continue;
+  const forced = (id: string) => options.force || options.forceSessions.has(id);
+  const forgotten = plan.forgotten.filter(({ path }) => options.only === null || options.only.has(path));
+  const archived = [
+    ...(options.only === null ? plan.missing : []),
+    ...forgotten.flatMap(({ source }) => source ?? []),
+  ].filter((source) => forced(source.session_id));
+  options.onPlanned?.([
+    ...targets,
+    ...archived.map((source) => ({ path: source.path, sessionId: source.session_id, source })),
+  ]);
+  for (const { path, sessionId } of forgotten) {
     options.onReport({ sessionId, path, ...NOTHING_READ, status: "forgotten", durationMs: 0 });
   }
 
@@ -82,35 +95,38 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
   const changed = new Map<string, SessionReport["status"]>();
   const unread = new Set<string>(); // projects with a file that could not be read
   const trackers = new Trackers();
-  let newcomers: Set<string> | null = verdictsAreDue(sources.values()) ? null : new Set();
+  let newcomers: Set<string> | null = options.force || verdictsAreDue(sources.values()) ? null : new Set();
   let fatal: Error | null = null;
   const due = new Set([...sources.values()].filter((source) => source.verdicts_due).map((source) => source.path));
 
-  const job = async (target: Target) => {
+  const job = async (
+    { sessionId, path, project }: Pick<Target, "sessionId" | "path" | "project">,
+    sync: () => Promise<FileReport | null>,
+  ) => {
     if (fatal !== null || context.signal.aborted) return;
     const started = performance.now();
-    const base = { sessionId: target.sessionId, path: target.path };
+    const base = { sessionId, path };
     const durationMs = () => performance.now() - started;
     try {
-      const force = options.force || options.forceSessions.has(target.sessionId);
-      const report = await syncFile(context, files, target, force);
+      const report = await sync();
       if (report === null) {
+        if (context.forgotten.sessions.has(sessionId)) return; // it has been told that nothing is read of it
         options.onReport({ ...base, ...NOTHING_READ, status: "unchanged", durationMs: durationMs() });
         return;
       }
-      const { status, before, session, events } = report;
+      const { status, before, session, events, healedRows } = report;
       base.sessionId = session.session_id;
       if (status !== "unchanged") {
         changed.set(session.session_id, status);
-        due.add(target.path);
+        due.add(path);
         if (report.tracker !== null) trackers.keep(session, report.tracker);
         if (newcomers !== null && report.newcomers !== null) for (const uuid of report.newcomers) newcomers.add(uuid);
         else newcomers = null;
       }
-      options.onReport({ ...base, status, before, session, events, error: null, durationMs: durationMs() });
+      options.onReport({ ...base, status, before, session, events, error: null, healedRows, durationMs: durationMs() });
     } catch (thrown) {
       const error = toError(thrown);
-      unread.add(target.project);
+      unread.add(project);
       if (stopsEverything(error)) {
         fatal ??= error;
         return;
@@ -118,7 +134,13 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
       options.onReport({ ...base, ...NOTHING_READ, status: "failed", error, durationMs: durationMs() });
     }
   };
-  await Promise.all(targets.map((target) => queue.add(() => job(target))));
+  const reads = targets.map(
+    (target) => () => job(target, () => syncFile(context, files, target, forced(target.sessionId))),
+  );
+  const healings = archived.map(
+    (source) => () => job({ ...source, sessionId: source.session_id }, () => healWithoutFile(context, source)),
+  );
+  await Promise.all([...reads, ...healings].map((work) => queue.add(work)));
   if (fatal !== null) throw fatal;
   if (context.signal.aborted) throw interrupted();
 
@@ -135,11 +157,12 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
       session,
       events: NO_EVENTS,
       error: null,
+      healedRows: 0,
       durationMs: 0,
     });
   }
 
-  if (changed.size === 0 && due.size === 0) return;
+  if (changed.size === 0 && due.size === 0 && !options.force) return;
   await forgetAgain(context);
   const now = await context.store.sources(context.host);
   const known = new Set(now.filter((row) => row.complete).map((row) => row.path));
@@ -159,6 +182,7 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
       session,
       events,
       error: null,
+      healedRows: 0,
       durationMs: 0,
     });
     if (context.signal.aborted) throw interrupted();
@@ -219,10 +243,19 @@ async function forgetAgain(context: ReadingContext): Promise<void> {
   for (const [id, uuids] of sessions) await forgetIn(context, id, { messages: uuids, reason: "it came again" });
 }
 
+/** With its checkpoint, if it was read before. */
+interface ForgottenFile {
+  readonly path: string;
+  readonly sessionId: string;
+  readonly source: SourceRow | null;
+}
+
 interface Plan {
   readonly targets: readonly Target[];
   /** Files of sessions that were forgotten. */
-  readonly forgotten: readonly { readonly path: string; readonly sessionId: string }[];
+  readonly forgotten: readonly ForgottenFile[];
+  /** Checkpoints of files that are not there. */
+  readonly missing: readonly SourceRow[];
   /** Files that were read before and are no longer there. */
   readonly gone: readonly SourceRow[];
 }
@@ -240,7 +273,7 @@ async function planPass(
   for (const source of missing) if ((await files.findFacts(source.path)) === null) gone.set(source.session_id, source);
   const newcomers: { transcript: Transcript; parentSession: string | null; plainId: string }[] = [];
   const targets: Target[] = [];
-  const forgotten: { path: string; sessionId: string }[] = [];
+  const forgotten: ForgottenFile[] = [];
   const isForgotten = (id: string | null) => id !== null && context.forgotten.sessions.has(id);
   for (const transcript of scan.transcripts) {
     const { path, project, kind } = transcript;
@@ -248,7 +281,7 @@ async function planPass(
     if (source !== null) {
       const { session_id: sessionId } = source;
       if (isForgotten(sessionId)) {
-        forgotten.push({ path, sessionId });
+        forgotten.push({ path, sessionId, source });
         continue;
       }
       const { parentSession } = transcript;
@@ -257,7 +290,7 @@ async function planPass(
     }
     const parentSession = transcript.parentIsClaimed ? await readClaim(files, path) : transcript.parentSession;
     const plainId = sessionIdOf(transcript, parentSession);
-    if (isForgotten(parentSession)) forgotten.push({ path, sessionId: plainId });
+    if (isForgotten(parentSession)) forgotten.push({ path, sessionId: plainId, source: null });
     else newcomers.push({ transcript, parentSession, plainId });
   }
   const owners = await context.store.owners(newcomers.map(({ plainId }) => plainId));
@@ -265,14 +298,17 @@ async function planPass(
     ...newcomer,
     ids: candidateIds(newcomer.plainId, newcomer.transcript, context.host, owners.get(newcomer.plainId)),
   }));
-  const taken = new Set((await context.store.owners(named.flatMap(({ ids }) => ids))).keys());
+  const holders = await context.store.owners(named.flatMap(({ ids }) => ids));
+  const taken = new Set(holders.keys());
+  // Its checkpoint is not in the store.
+  const isOwn = (id: string, path: string) => isSameFile(holders.get(id), { host: context.host, path });
   for (const { transcript, parentSession, plainId, ids } of named) {
     const { path, project, kind } = transcript;
     for (const sessionId of ids) {
       const takesOver = gone.get(sessionId) ?? null;
-      if (takesOver === null && taken.has(sessionId)) continue;
+      if (takesOver === null && taken.has(sessionId) && !isOwn(sessionId, path)) continue;
       if (isForgotten(sessionId)) {
-        forgotten.push({ path, sessionId });
+        forgotten.push({ path, sessionId, source: null });
         break;
       }
       gone.delete(sessionId);
@@ -282,7 +318,12 @@ async function planPass(
     }
   }
   targets.sort((a, b) => (a.path < b.path ? -1 : 1));
-  return { targets, forgotten, gone: [...gone.values()].filter((source) => !source.gone && inScan(source, scan)) };
+  return {
+    targets,
+    forgotten,
+    missing: [...gone.values()],
+    gone: [...gone.values()].filter((source) => !source.gone && inScan(source, scan)),
+  };
 }
 
 /** Whether a missing file's folder was read, or is missing below a folder that was. */
@@ -330,9 +371,10 @@ async function readClaim(files: Files, path: string): Promise<string | null> {
 }
 
 /** Marks a session whose file is gone; all rows stay. null: another writer was faster, or there is none. */
-async function markGone(context: SyncContext, source: SourceRow): Promise<SessionRow | null> {
-  const session = await context.store.findSession(source.session_id);
-  if (session === null) return null;
+async function markGone(context: SyncContext, planned: SourceRow): Promise<SessionRow | null> {
+  const session = await context.store.findSession(planned.session_id);
+  const source = await context.store.findSource([planned.host, planned.path]); // it may have been healed since
+  if (session === null || source === null) return null;
   const log = new SessionLog(context, session, source);
   const step = log.prepare({
     kind: "gone",

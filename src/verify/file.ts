@@ -2,8 +2,8 @@
 // since the last sync.
 import { toError } from "../errors.ts";
 import type { FileFacts, Files, OpenTranscript } from "../sync/files.ts";
+import { Difference } from "../sync/proof/difference.ts";
 import type { SessionRow, SourceRow, Tombstone } from "../sync/store.ts";
-import { Difference } from "./difference.ts";
 
 export class FileProof {
   readonly #file: OpenTranscript;

@@ -1,10 +1,11 @@
 // The queries of `verify`: rows as they are, with their record ids, wherever they stand. Nothing is taken on trust: an
 // id may have any form and a column any type.
 import { RecordId } from "surrealdb";
+import { readRowsBetween, readStrayIds } from "../store/placed-rows.ts";
 import { type DbRow, sessionRecord, sourceRecord } from "../store/rows.ts";
 import type { SurrealStore } from "../store/surreal-store.ts";
-import type { Forgotten, SourceKey } from "../sync/store.ts";
-import { type PlacedTable, placeOf } from "./difference.ts";
+import { type PlacedTable, placeOf } from "../sync/proof/difference.ts";
+import type { EntryTable, Forgotten, SourceKey } from "../sync/store.ts";
 
 /** Rows read at a time. */
 const PAGE = 1000;
@@ -57,14 +58,22 @@ export class VerifyReader {
 
   /** Commits or events of a session, whatever their number is, in pages. Stops after a row without a number. */
   async *numbered(table: "commit" | "repair_event", sessionId: string): AsyncGenerator<DbRow[]> {
-    let query = `SELECT * FROM ${table}:[$s, NONE]..[$s, ..] LIMIT $limit`;
-    for (let from = 0; ; query = `SELECT * FROM ${table}:[$s, $from]..[$s, ..] LIMIT $limit`) {
-      const [rows] = await this.read<[DbRow[]]>(query, { s: sessionId, from, limit: PAGE });
-      if (rows.length === 0) return;
-      yield rows;
-      const last = keyOf(rows.at(-1)!)[1];
-      if (typeof last !== "number") return;
-      from = last + 1;
+    const [below] = await this.read<[DbRow[]]>(`SELECT * FROM ${table}:[$s, NONE]..[$s, 1]`, { s: sessionId });
+    if (below.length > 0) yield below;
+    for (let from = 1; ; ) {
+      const range = { s: sessionId, from, to: from + PAGE };
+      const [rows] = await this.read<[DbRow[]]>(`SELECT * FROM ${table}:[$s, $from]..[$s, $to]`, range);
+      if (rows.length > 0) yield rows;
+      from = range.to;
+      if (rows.length > 0) continue;
+      const [rest] = await this.read<[DbRow[]]>(`SELECT * FROM ${table}:[$s, $from]..[$s, ..] LIMIT 1`, range);
+      const next = rest[0] && keyOf(rest[0])[1];
+      if (next === undefined) return;
+      if (typeof next !== "number") {
+        yield rest;
+        return;
+      }
+      from = next;
     }
   }
 
@@ -126,15 +135,9 @@ export class VerifyReader {
     generation: number,
     from: number,
     to: number,
-    limits: { readonly message: number; readonly record: number; readonly quarantine: number },
-  ): Promise<{ message: DbRow[]; record: DbRow[]; quarantine: DbRow[] }> {
-    const [message, record, quarantine] = await this.read<[DbRow[], DbRow[], DbRow[]]>(
-      `SELECT * FROM message:[$s, $g, $from]..[$s, $g, $to] LIMIT $message;
-       SELECT * FROM record:[$s, $g, $from]..[$s, $g, $to] LIMIT $record;
-       SELECT * FROM quarantine:[$s, $g, $from]..[$s, $g, $to] LIMIT $quarantine;`,
-      { s: sessionId, g: generation, from, to, ...limits },
-    );
-    return { message, record, quarantine };
+    limits: Readonly<Record<EntryTable, number>>,
+  ): Promise<Record<EntryTable, DbRow[]>> {
+    return readRowsBetween((text, of) => this.read(text, of), { s: sessionId, g: generation, from, to }, limits);
   }
 
   /**
@@ -146,23 +149,8 @@ export class VerifyReader {
     sessionId: string,
     generations: readonly { readonly generation: number; readonly end: number }[],
   ): Promise<DbRow | null> {
-    const gaps = generations.slice(1).map((next, i) => {
-      const previous = generations[i]!;
-      return [previous.generation, previous.end, next.generation, 0];
-    });
-    const [before, between, after] = await this.read<[DbRow[], DbRow[][], DbRow[]]>(
-      `SELECT id FROM ${table}:[$s, NONE]..[$s, $g, 0] LIMIT 1;
-       RETURN $gaps.map(|$gap| (SELECT id FROM ${table}:[$s, $gap[0], $gap[1]]..[$s, $gap[2], $gap[3]] LIMIT 1));
-       SELECT id FROM ${table}:[$s, $h, $end]..[$s, ..] LIMIT 1;`,
-      {
-        s: sessionId,
-        g: generations[0]!.generation,
-        gaps,
-        h: generations.at(-1)!.generation,
-        end: generations.at(-1)!.end,
-      },
-    );
-    return before[0] ?? between.flat()[0] ?? after[0] ?? null;
+    const [id] = await readStrayIds((text, of) => this.read(text, of), table, sessionId, generations, 1);
+    return id === undefined ? null : { id };
   }
 
   /** The paths of all sessions' files, by session. */

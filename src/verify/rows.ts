@@ -1,14 +1,11 @@
 // The rows of one generation, compared with what its archived bytes say, batch by batch in lock-step: no row altered,
 // none missing, none too many. Verdicts follow from the whole graph, so they are noted here and compared afterwards.
-import { RowsDigest } from "../core/chain.ts";
 import type { Added } from "../core/graph.ts";
-import type { Message } from "../core/message.ts";
 import type { DbRow } from "../store/rows.ts";
 import { messageFromDb, quarantineFromDb, recordFromDb, type StoredMessage } from "../store/rows.ts";
-import { contentColumns } from "../sync/look.ts";
+import { compareRows, Difference, differs, type PlacedTable, placeOf } from "../sync/proof/difference.ts";
+import { type LargeContents, messageRow, recordRow, withoutVerdict } from "../sync/rows.ts";
 import type { Entry } from "../sync/steps.ts";
-import type { Link } from "./chain.ts";
-import { compareRows, Difference, differs, type PlacedTable, placeOf } from "./difference.ts";
 import { keyOf, placeOfRow, type VerifyReader } from "./reader.ts";
 
 /** An entry that the bytes hold, and what of its row does not follow from itself. */
@@ -87,21 +84,15 @@ export class RowsProof {
       compareRows(what, { offset, length, reason: entry.reason, created_at }, found);
       return;
     }
-    const large: { hash: string; text: string }[] = [];
-    const { digest, timestamp, type } = entry;
-    const shared = { offset, length, digest, timestamp, created_at: expected.createdAt };
-    const content = contentColumns(entry.content, large);
+    const large: LargeContents = [];
     if (entry.kind === "record") {
       const { generation: _, ...found } = recordFromDb(row);
-      compareRows(what, { ...shared, record_type: type, ...content }, found);
+      compareRows(what, recordRow(entry, expected.createdAt!, large), found);
     } else {
       const stored = messageFromDb(row);
-      const { generation: _, parent_state: __, is_orphaned: ___, corruption_score: ____, ...found } = stored;
-      compareRows(
-        what,
-        { ...messageColumns(entry, added!), ...shared, ...content, removed_at: expected.removedAt },
-        found,
-      );
+      const wanted = { ...messageRow(entry, added!, expected.createdAt!, large), removed_at: expected.removedAt };
+      const { generation: _, ...found } = stored;
+      compareRows(what, withoutVerdict(wanted), withoutVerdict(found));
       this.#onMessage(expected, stored);
     }
     for (const { hash, text } of large) {
@@ -115,18 +106,6 @@ export class RowsProof {
   }
 }
 
-function messageColumns({ uuid, parent, type, subtype, role }: Message, { occurrence, rootOffset }: Added) {
-  return {
-    message_uuid: uuid,
-    parent_uuid: parent,
-    message_type: type,
-    subtype,
-    role,
-    occurrence,
-    root_offset: rootOffset,
-  };
-}
-
 /** A row where the bytes have none. */
 export function surplus(table: Table, row: DbRow): Difference {
   return new Difference(`${placeOfRow(table, row)} is one too many: no archived bytes say so`);
@@ -134,43 +113,4 @@ export function surplus(table: Table, row: DbRow): Difference {
 
 function tableOf(entry: Entry): Table {
   return entry.kind === "piece" ? "quarantine" : entry.kind;
-}
-
-/** Each commit's digest of the rows it wrote. */
-export class DigestProof {
-  readonly #links: readonly Link[];
-  #at = 0;
-  #digest = new RowsDigest();
-
-  constructor(links: readonly Link[]) {
-    this.#links = links;
-  }
-
-  /**
-   * Takes the next entry in byte order; returns when the commit was made that wrote it, or null for a piece that may yet
-   * be completed, which several commits may have written. Throws a Difference.
-   */
-  add(entry: Entry): Date | null {
-    let link = this.#links[this.#at];
-    for (; link !== undefined && entry.offset >= link.parsed_to; link = this.#links[this.#at]) this.#close(link);
-    if (entry.kind === "piece") return link?.time ?? null;
-    if (link === undefined) throw new Difference(`no commit wrote the ${entry.kind} at offset ${entry.offset}`);
-    this.#digest.add(entry.kind, entry.offset, entry.length, entry.digest);
-    return link.time;
-  }
-
-  finish(): void {
-    for (let link = this.#links[this.#at]; link !== undefined; link = this.#links[this.#at]) this.#close(link);
-  }
-
-  #close(link: Link): void {
-    const { count } = this.#digest;
-    const found = this.#digest.finish();
-    this.#digest = new RowsDigest();
-    this.#at++;
-    if (count !== link.rows) throw differs(`commit ${link.n}`, "rows", count, link.rows);
-    if (found !== link.rows_sha256) {
-      throw new Difference(`commit ${link.n}: the digest of its ${count} rows is another by the archived bytes`);
-    }
-  }
 }

@@ -1,30 +1,8 @@
-// The rows of a session and its checkpoint, as far as each must have the right types and repeats what its chain says.
+// The rows of a session and its checkpoint, as far as each must have the right types.
 import { RecordId } from "surrealdb";
 import { type DbRow, sessionFromDb, sourceFromDb } from "../store/rows.ts";
+import { isNot } from "../sync/proof/difference.ts";
 import type { SessionRow, SourceRow } from "../sync/store.ts";
-import type { Chain } from "./chain.ts";
-import { isNot } from "./difference.ts";
-
-/** What a session's row repeats of its chain. */
-export function chainColumns(
-  sessionId: string,
-  { first, last, state, forgottenCount, forgottenAt }: Chain,
-): Partial<SessionRow> {
-  const name = last.path.slice(Math.max(last.path.lastIndexOf("/"), last.path.lastIndexOf("\\")) + 1);
-  return {
-    session_id: sessionId,
-    chain: last.n,
-    head: last.hash,
-    source: [last.host, last.path],
-    generation: last.visible_generation,
-    kind: name.startsWith("agent-") ? "agent" : "main",
-    state,
-    created_at: first.time,
-    last_updated: last.time,
-    forgotten_count: forgottenCount,
-    forgotten_at: forgottenAt,
-  };
-}
 
 const SESSION_TYPES = {
   session_id: "text",

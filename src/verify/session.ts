@@ -5,18 +5,27 @@ import { RiffError, toError } from "../errors.ts";
 import { unresolvedFromDb } from "../store/rows.ts";
 import type { Files } from "../sync/files.ts";
 import { interrupted, versionKey } from "../sync/look.ts";
+import { BytesProof } from "../sync/proof/bytes.ts";
+import {
+  type Chain,
+  chainColumns,
+  type GenerationLinks,
+  proveChain,
+  type RememberedHead,
+} from "../sync/proof/chain.ts";
+import { compareColumns, Difference, placeOf, show } from "../sync/proof/difference.ts";
+import { DigestProof } from "../sync/proof/digests.ts";
+import { proveEvents, type Vanished, type VanishedMessages } from "../sync/proof/events.ts";
 import { archivedEntries, TombstoneCursor } from "../sync/reload.ts";
 import type { Entry } from "../sync/steps.ts";
 import type { SessionRow, SourceRow, Tombstone, UnresolvedRow } from "../sync/store.ts";
 import { GraphTracker } from "../sync/tracker.ts";
-import { BytesProof, notWritten, proveSegments, type SegmentFacts } from "./bytes.ts";
-import { type Chain, type GenerationLinks, proveChain, type RememberedHead } from "./chain.ts";
-import { compareColumns, Difference, placeOf, show } from "./difference.ts";
-import { proveEvents, type Vanished, type VanishedMessages } from "./events.ts";
 import { FileProof } from "./file.ts";
+import { commitsOf, eventsOf } from "./numbered.ts";
 import { keyOf, placeOfRow, type VerifyReader } from "./reader.ts";
-import { DigestProof, type Expected, RowsProof, surplus } from "./rows.ts";
-import { chainColumns, readSession, readSource } from "./session-row.ts";
+import { type Expected, RowsProof, surplus } from "./rows.ts";
+import { notWritten, proveSegments, type SegmentFacts } from "./segments.ts";
+import { readSession, readSource } from "./session-row.ts";
 import { forgettingNotes, GoneProof, proveTombstones } from "./tombstones.ts";
 import { proveFresh, proveLeft, VerdictsProof } from "./verdicts.ts";
 
@@ -88,11 +97,15 @@ class SessionProof {
     const { reader, heads } = this.#context;
     const row = await reader.session(this.#id);
     if (row === null) throw new Difference("the session's row is missing");
-    const chain = await proveChain(this.#id, reader.numbered("commit", this.#id), heads.find(this.#id));
+    const chain = await proveChain(
+      this.#id,
+      commitsOf(this.#id, reader.numbered("commit", this.#id)),
+      heads.find(this.#id),
+    );
     this.counts.commits = chain.links.length;
     const session = readSession(row);
     compareColumns("the session's row", chainColumns(this.#id, chain), session);
-    const vanished = await proveEvents(this.#id, reader.numbered("repair_event", this.#id), chain.links);
+    const vanished = await proveEvents(eventsOf(this.#id, reader.numbered("repair_event", this.#id)), chain.links);
     this.counts.events = chain.events;
     compareColumns("the session's row", { event_count: chain.events }, session);
     const segments = new Map<number, SegmentFacts>();

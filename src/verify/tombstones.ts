@@ -3,11 +3,11 @@
 import { EventsDigest } from "../core/chain.ts";
 import { tombstoneFromDb } from "../store/rows.ts";
 import { SAMPLE_BYTES } from "../sync/checkpoint.ts";
+import type { BytesProof } from "../sync/proof/bytes.ts";
+import type { Chain, GenerationLinks, Link } from "../sync/proof/chain.ts";
+import { Difference, differs, isNot, placeOf, show } from "../sync/proof/difference.ts";
 import type { Entry } from "../sync/steps.ts";
 import type { Tombstone } from "../sync/store.ts";
-import type { BytesProof } from "./bytes.ts";
-import type { Chain, GenerationLinks, Link } from "./chain.ts";
-import { Difference, differs, isNot, placeOf, show } from "./difference.ts";
 import { placeOfRow, type VerifyReader } from "./reader.ts";
 
 /** Proves the tombstones of a session against the commits that wrote them. Throws a Difference for the first that is wrong. */

@@ -3,11 +3,12 @@
 import type { ParentState } from "../core/graph.ts";
 import type { StoredMessage } from "../store/rows.ts";
 import { withFindingsOf } from "../sync/look.ts";
+import { compareColumns, Difference, differs, isNot, placeOf, show } from "../sync/proof/difference.ts";
+import { VerdictNotes } from "../sync/proof/verdicts.ts";
 import type { Entry } from "../sync/steps.ts";
 import type { SessionRow, UnresolvedRow } from "../sync/store.ts";
 import { Totals } from "../sync/totals.ts";
 import { GraphTracker } from "../sync/tracker.ts";
-import { compareColumns, Difference, differs, isNot, placeOf, show } from "./difference.ts";
 
 /** A row of a generation that readers do not see yet has the verdict it was written with. */
 export function proveFresh(generation: number, row: StoredMessage, state: ParentState): void {
@@ -33,10 +34,6 @@ export function proveLeft(generation: number, row: StoredMessage): void {
 }
 
 const STATES: readonly ParentState[] = ["root", "resolved", "pending", "external", "phantom"];
-const UNKNOWN = 7;
-const ORPHANED = 8;
-const SCORED = 16;
-const ODD = 32;
 
 /** A generation: its graph and totals by the bytes, and the verdicts that its rows hold. */
 export class VerdictsProof {
@@ -46,9 +43,7 @@ export class VerdictsProof {
   readonly isComplete: boolean;
   readonly tracker: GraphTracker;
   readonly #totals = new Totals();
-  #offsets = new Float64Array(1024);
-  #verdicts = new Uint8Array(1024);
-  #count = 0;
+  readonly #notes = new VerdictNotes();
 
   constructor(sessionId: string, generation: number, isComplete: boolean) {
     this.#sessionId = sessionId;
@@ -64,22 +59,7 @@ export class VerdictsProof {
 
   /** Keeps the verdict of the next message row. */
   note(row: StoredMessage): void {
-    if (this.#count === this.#offsets.length) {
-      const [offsets, verdicts] = [this.#offsets, this.#verdicts];
-      this.#offsets = new Float64Array(this.#count * 2);
-      this.#verdicts = new Uint8Array(this.#count * 2);
-      this.#offsets.set(offsets);
-      this.#verdicts.set(verdicts);
-    }
-    const state = STATES.indexOf(row.parent_state);
-    const { is_orphaned, corruption_score } = row;
-    const isOdd = typeof is_orphaned !== "boolean" || (corruption_score !== 0 && corruption_score !== 1);
-    this.#offsets[this.#count] = row.offset;
-    this.#verdicts[this.#count++] =
-      (state < 0 ? UNKNOWN : state) |
-      (is_orphaned === true ? ORPHANED : 0) |
-      (corruption_score === 1 ? SCORED : 0) |
-      (isOdd ? ODD : 0);
+    this.#notes.add(row);
   }
 
   /** Compares verdicts, unresolved parents and the session's row with the graph. Throws a Difference. */
@@ -106,20 +86,16 @@ export class VerdictsProof {
   /** `scored`: offsets of the messages at which a fault with weight is told; null: not known yet. */
   #proveVerdicts(scored: ReadonlySet<number> | null): void {
     const { graph } = this.tracker;
-    for (let i = 0; i < this.#count; i++) {
-      const offset = this.#offsets[i]!;
-      const verdict = this.#verdicts[i]!;
+    for (let i = 0; i < this.#notes.count; i++) {
+      const { offset, state: found, isOrphaned, isScored, isOdd } = this.#notes.at(i);
       const state = graph.stateOf(i);
-      const found = STATES[verdict & 7];
       const what = placeOf("message", this.#generation, offset);
       const waits = scored === null && found !== "root" && state === "resolved"; // its parent came in this look
       if (found !== state && !waits) throw differs(what, "parent_state", state, found);
-      if (verdict & ODD) throw new Difference(`${what}: is_orphaned or corruption_score is no verdict`);
-      const isOrphaned = (verdict & ORPHANED) !== 0;
+      if (isOdd) throw new Difference(`${what}: is_orphaned or corruption_score is no verdict`);
       if (isOrphaned !== (found === "phantom")) throw differs(what, "is_orphaned", !isOrphaned, isOrphaned);
       if (scored === null) continue;
-      const score = verdict & SCORED ? 1 : 0;
-      if (scored.has(offset) !== (score === 1)) throw differs(what, "corruption_score", 1 - score, score);
+      if (scored.has(offset) !== isScored) throw differs(what, "corruption_score", isScored ? 0 : 1, isScored ? 1 : 0);
     }
   }
 

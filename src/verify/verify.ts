@@ -1,6 +1,6 @@
 // Proves a store: each session by itself, then what holds them together. One bad session never stops the others.
 import type { Setback } from "../store/heads.ts";
-import { show } from "./difference.ts";
+import { show } from "../sync/proof/difference.ts";
 import { problemOf, type SessionVerdict, type VerifyContext, verifySession } from "./session.ts";
 import { verifyWhole } from "./whole.ts";
 

@@ -1,7 +1,7 @@
 // What no single session shows: whether the append-only tables still refuse changes, and rows that belong to no session.
 import { DateTime, RecordId } from "surrealdb";
 import { toError } from "../errors.ts";
-import { show } from "./difference.ts";
+import { show } from "../sync/proof/difference.ts";
 import { keyOf, SESSION_TABLES, type VerifyReader } from "./reader.ts";
 
 /** Proves the whole store, but for what its sessions prove. Returns what is wrong, in words. */

@@ -125,7 +125,7 @@ describe("riffd forget <session>", () => {
     expect((await riffd(state, ["export", "gear"])).stdout).not.toMatch(/prompt|answer|hunter2/);
     expect((await riffd(state, ["export", "fork"])).stdout).toContain(SECRET);
     write("gear", [...HISTORY, userMessage({ uuid: uuid(60), parent: uuid(9), text: "more" })]);
-    expect(await sync("--force")).toContain("✓ forgotten: 1 session");
+    expect(await sync("--force")).toContain("forgotten, and not read: 1 session");
     await expectClean();
     expect((await riffd(state, ["export", "gear"])).stdout).not.toContain("more");
   });

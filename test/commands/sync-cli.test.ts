@@ -101,6 +101,7 @@ describe("riffd sync --json", () => {
         corruption_score: 0,
         session_hash: expect.stringMatching(/^[0-9a-f]{16}$/),
         events: NO_EVENTS,
+        healed_rows: 0,
         quarantined: 0,
         duration_ms: expect.any(Number),
       },
@@ -113,6 +114,7 @@ describe("riffd sync --json", () => {
         corruption_score: 2 / 4,
         session_hash: expect.stringMatching(/^[0-9a-f]{16}$/),
         events: NO_EVENTS,
+        healed_rows: 0,
         quarantined: 1,
         duration_ms: expect.any(Number),
       },
@@ -126,6 +128,7 @@ describe("riffd sync --json", () => {
       "corruption_score",
       "session_hash",
       "events",
+      "healed_rows",
       "quarantined",
       "duration_ms",
     ]);
@@ -135,6 +138,7 @@ describe("riffd sync --json", () => {
       statuses: { imported: 2 },
       messages: 8,
       events: NO_EVENTS,
+      healed_rows: 0,
       duration_ms: expect.any(Number),
     });
   });

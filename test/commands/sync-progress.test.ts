@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { formatDuration, type Planned, Workload } from "../../src/commands/sync-progress.ts";
+import { formatDuration, Workload } from "../../src/commands/sync-progress.ts";
 import type { SourceRow, Step } from "../../src/sync/store.ts";
+import type { Planned } from "../../src/sync/sync.ts";
 
 const COST = 4096;
 

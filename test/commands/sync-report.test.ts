@@ -241,6 +241,7 @@ describe("the lines of a report", () => {
     session,
     events: { message_added: 0, parent_repaired: 0, content_updated: 0, corruption_fixed: 0, message_removed: 0 },
     error: null,
+    healedRows: 0,
     durationMs: 1,
     written: { commits: 1, messages: 1, records: 0, bytes: 1 },
   };
@@ -381,16 +382,19 @@ describe("--quiet", () => {
     write(`-p/${OTHER}.jsonl`, jsonl(...chain(2, { from: 50 })));
     await sync("--all");
     write(`-p/${SESSION}.jsonl`, jsonl(...chain(3)));
-    // A checkpoint without its session is damage to the store that only this session has.
-    await query(state, `DELETE session:⟨${SESSION}⟩`);
+    // Damage to the store that only this session has, and that no healing mends.
+    await query(
+      state,
+      `RETURN 1; REMOVE EVENT append_only ON source_segment; DELETE source_segment:['${SESSION}', NONE]..['${SESSION}', ..]`,
+    );
     const quiet = await sync("--all", "--quiet");
     expect([quiet.code, quiet.stdout]).toEqual([EXIT_CODES.RIFF_SESSIONS_FAILED, ""]);
-    expect(quiet.stderr).toContain(`✗ failed: 1 session\n    ${SESSION}  ${file}\n      Error: The store has`);
+    expect(quiet.stderr).toContain(`✗ failed: 1 session\n    ${SESSION}  ${file}\n      Error: The archived bytes`);
     const told = await sync("--all");
     expect(told.stdout).toMatch(/^✗ failed: 1 session\n/);
     expect(told.stdout).toContain("• unchanged: 1 session, 2 messages\n");
     const single = await sync(SESSION);
-    expect(single.stdout).toMatch(/Step 3: Checking existing session\.\.\.\n {2}✗ Not found as it must be\n\n$/);
-    expect(single.stderr).toContain("Error: The store has a checkpoint");
+    expect(single.stdout).toMatch(/✗ [^\n]+\n\n$/);
+    expect(single.stderr).toContain("Error: The archived bytes");
   });
 });

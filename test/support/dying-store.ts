@@ -20,7 +20,14 @@ export const deathsArb: fc.Arbitrary<Death[][]> = fc.array(
 const WRITES = new Set<string | symbol>(["commit", "updateSource", "clearVerdictsDue", "removeSuperseded"]);
 
 /** They give pages, not promises. */
-const STREAMS = new Set<string | symbol>(["readArchive", "segments", "storedSegments", "tombstones", "commits"]);
+const STREAMS = new Set<string | symbol>([
+  "readArchive",
+  "segments",
+  "storedSegments",
+  "tombstones",
+  "commits",
+  "events",
+]);
 
 /** From some write on, no call is answered any more but with an error. */
 export function dyingStore(death: Death): (store: SurrealStore) => Store {

@@ -7,6 +7,7 @@ import { historyArb, markOf } from "../support/arbitraries.ts";
 import { dumpStore } from "../support/dump.ts";
 import { type Death, dyingStore } from "../support/dying-store.ts";
 import { allBytes, allRows } from "../support/secrets.ts";
+import { vandalise, vandalismArb } from "../support/vandalism.ts";
 import { verifyAll } from "../support/verifying.ts";
 import { removeScratch, Workbench } from "../support/workbench.ts";
 
@@ -69,6 +70,36 @@ test("whatever is forgotten whenever: it is gone, all else is as the model says,
             await expectAll(bench, model, gone);
           }
         }
+      },
+    ),
+    { numRuns: RUNS, ...SEED },
+  );
+});
+
+test("whatever is done to rows after that, a forced sync heals them, and brings nothing back", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      historyArb,
+      fc.array(actArb, { minLength: 1, maxLength: 3 }),
+      vandalismArb,
+      limitsArb,
+      async (history, acts, vandalism, limits) => {
+        const bench = await Workbench.create();
+        bench.stepLimits = limits;
+        const model = new Model();
+        const gone = new Gone();
+        // Every verdict follows from what is there once all files are quiet.
+        const last = history.at(-1)!.map((look) => ({ ...look, quiet: true }));
+        for (const [look, snapshot] of [...history, last].entries()) {
+          bench.lay(snapshot);
+          await bench.sync();
+          model.see(snapshot);
+          for (const act of acts.filter((one) => one.look === look)) await carryOut(bench, model, gone, act);
+        }
+        await expectAll(bench, model, gone);
+        await vandalise(bench, vandalism);
+        await bench.sync({ force: true });
+        await expectAll(bench, model, gone);
       },
     ),
     { numRuns: RUNS, ...SEED },

@@ -340,6 +340,15 @@ describe("a commit", () => {
     expect((await problems())[0]).toContain("gear: commit 3: its hash is");
   });
 
+  test("one that wrote rows, and says that it healed them, is named", async () => {
+    await replaceCommits(await all(bench.store.commits("gear")), (commit) =>
+      commit.n === 2 ? { ...commit, kind: "healed" } : commit,
+    );
+    expect((await verifyAll(bench, new Map())).problems).toEqual([
+      "gear: commit 2: it healed rows, but tells of bytes that it read",
+    ]);
+  });
+
   /** Writes a session's chain again, with hashes that fit. */
   async function replaceCommits(commits: readonly CommitRow[], change: (commit: CommitRow) => CommitRow) {
     let previous = commits[0]!.previous;

@@ -1,6 +1,6 @@
-// What `verify` tells: the first thing in which the store is not what it should be, and where. A Difference is thrown
-// where it is found and caught once for each session.
-import { canonicalJson } from "../core/canonical.ts";
+// The first thing in which the store is not what it should be, and where: what `verify` tells, and what cannot be healed.
+// A Difference is thrown where it is found and caught once for each session.
+import { canonicalJson } from "../../core/canonical.ts";
 
 /** Something in the store is not what the rest of it proves it should be. The message is for people. */
 export class Difference extends Error {}
@@ -15,13 +15,21 @@ function isSame(a: unknown, b: unknown): boolean {
   return text(a) === text(b);
 }
 
-/** Throws a Difference that names the first column that differs. Columns that only one row has count as different. */
-export function compareRows(what: string, expected: object, found: object): void {
+/** The first column in which two rows differ, or null. Columns that only one row has count as different. */
+export function differentColumn(expected: object, found: object): string | null {
   const left = expected as Readonly<Record<string, unknown>>;
   const right = found as Readonly<Record<string, unknown>>;
-  for (const column of new Set([...Object.keys(left), ...Object.keys(right)])) {
-    if (!isSame(left[column], right[column])) throw differs(what, column, left[column], right[column]);
-  }
+  for (const column in left) if (!isSame(left[column], right[column])) return column;
+  for (const column in right) if (!(column in left) && right[column] !== undefined) return column;
+  return null;
+}
+
+/** Throws a Difference that names the first column that differs. Columns that only one row has count as different. */
+export function compareRows(what: string, expected: object, found: object): void {
+  const column = differentColumn(expected, found);
+  if (column === null) return;
+  const valueIn = (row: object) => (row as Readonly<Record<string, unknown>>)[column];
+  throw differs(what, column, valueIn(expected), valueIn(found));
 }
 
 /** The same for those columns alone that are expected. */

@@ -1,12 +1,9 @@
-// The archived bytes of a session: its segments without a gap, and each commit's bytes against the SHA-256 it wrote.
-import { createHash, type Hash } from "node:crypto";
-import { EMPTY_HASH, extendFingerprint, xxh64Hex } from "../core/hash.ts";
+// The segments of a session: without a gap, and such that each can be decoded.
+import { EMPTY_HASH, extendFingerprint } from "../core/hash.ts";
 import type { DbRow } from "../store/rows.ts";
-import { SAMPLE_BYTES } from "../sync/checkpoint.ts";
+import type { GenerationLinks } from "../sync/proof/chain.ts";
+import { Difference, differs, isNot, placeOf } from "../sync/proof/difference.ts";
 import { DICTIONARY_BYTES } from "../sync/segment-codec.ts";
-import type { SourceRow } from "../sync/store.ts";
-import type { GenerationLinks, Link } from "./chain.ts";
-import { Difference, differs, isNot, placeOf } from "./difference.ts";
 import { keyOf, placeOfRow } from "./reader.ts";
 
 /** What the segments of a generation say together. */
@@ -59,56 +56,4 @@ export async function proveSegments(
 /** For a segment that stands where no commit has put one. */
 export function notWritten(row: DbRow): Difference {
   return new Difference(`${placeOfRow("source_segment", row)} was written by no commit`);
-}
-
-/** Takes the bytes of a generation in order, and keeps the first difference from its commits. */
-export class BytesProof {
-  readonly #links: readonly Link[];
-  readonly #generation: number;
-  #at = 0;
-  #position = 0;
-  #hash: Hash = createHash("sha256");
-  #head: Buffer = Buffer.alloc(0);
-  #tail: Buffer = Buffer.alloc(0);
-  difference: Difference | null = null;
-
-  constructor({ generation, links }: GenerationLinks) {
-    this.#generation = generation;
-    this.#links = links;
-    for (const link of links) {
-      if (link.from !== link.to || link.segment_sha256 === "" || this.difference !== null) continue;
-      this.difference = differs(`commit ${link.n}`, "segment_sha256", "", link.segment_sha256);
-    }
-  }
-
-  take(chunk: Buffer): void {
-    for (let rest = chunk; rest.length > 0; ) {
-      while (this.#links[this.#at]?.to === this.#position) this.#at++;
-      const link = this.#links[this.#at];
-      const part = link === undefined ? rest : rest.subarray(0, link.to - this.#position);
-      this.#hash.update(part);
-      this.#position += part.length;
-      rest = rest.subarray(part.length);
-      if (link === undefined || this.#position < link.to) continue;
-      const found = this.#hash.digest("hex");
-      this.#hash = createHash("sha256");
-      if (found === link.segment_sha256) continue;
-      this.difference ??= new Difference(
-        `the bytes ${link.from} to ${link.to} of generation ${this.#generation} are not what commit ${link.n} wrote: the SHA-256 is another`,
-      );
-    }
-    if (this.#head.length < SAMPLE_BYTES) this.#head = Buffer.concat([this.#head, chunk]).subarray(0, SAMPLE_BYTES);
-    this.#tail = Buffer.concat([this.#tail, chunk.subarray(-SAMPLE_BYTES)]).subarray(-SAMPLE_BYTES);
-  }
-
-  /** The sample of the bytes that were taken, as a checkpoint keeps it. */
-  get sample(): Pick<SourceRow, "head_length" | "head_hash" | "tail_length" | "tail_hash"> {
-    const hashOf = (bytes: Buffer) => (bytes.length === 0 ? EMPTY_HASH : xxh64Hex(bytes));
-    return {
-      head_length: this.#head.length,
-      head_hash: hashOf(this.#head),
-      tail_length: this.#tail.length,
-      tail_hash: hashOf(this.#tail),
-    };
-  }
 }

@@ -1,15 +1,14 @@
 // The chain of a session's commits, proved from the first to the last: numbers, links, hashes, and that each goes on
 // where the one before it ended. What it says of bytes, rows and events is proved against them elsewhere.
-import { CHAIN_START, commitHash } from "../core/chain.ts";
-import { commitFromDb, type DbRow } from "../store/rows.ts";
-import type { CommitRow, Forgetting, SessionRow } from "../sync/store.ts";
+import { CHAIN_START, commitHash } from "../../core/chain.ts";
+import type { CommitKind, CommitRow, Forgetting, SessionRow, SourceKey } from "../store.ts";
 import { Difference, differs, isNot, show, showHash } from "./difference.ts";
-import { keyOf } from "./reader.ts";
 
 /** What of a commit the other proofs need. */
 export type Link = Pick<
   CommitRow,
   | "n"
+  | "kind"
   | "from"
   | "to"
   | "segment_sha256"
@@ -55,11 +54,14 @@ export interface RememberedHead {
   readonly head: string;
 }
 
-/** Reads the commits of a session in pages. Throws a Difference for the first that is wrong. */
+/** Commits that say nothing of whether the file is there. */
+const OF_NO_FILE: ReadonlySet<CommitKind> = new Set(["verdicts", "forgotten", "healed"]);
+
+/** Reads the commits of a session. Throws a Difference for the first that is wrong. */
 export async function proveChain(
   sessionId: string,
-  pages: AsyncIterable<readonly DbRow[]>,
-  remembered: RememberedHead | undefined,
+  commits: AsyncIterable<CommitRow>,
+  remembered?: RememberedHead,
 ): Promise<Chain> {
   const links: Link[] = [];
   const generations: { -readonly [K in keyof GenerationLinks]: GenerationLinks[K] }[] = [];
@@ -69,53 +71,51 @@ export async function proveChain(
   let state: SessionRow["state"] = "live";
   let forgottenCount: number | null = null;
   let forgottenAt: Date | null = null;
-  for await (const page of pages) {
-    for (const row of page) {
-      const n = links.length + 1;
-      const commit = readCommit(sessionId, n, row);
-      const what = `commit ${n}`;
-      expect(what, "previous", last?.hash ?? CHAIN_START, commit.previous);
-      if (commitHash(sessionId, commit) !== commit.hash) {
-        throw new Difference(`${what}: its hash is ${showHash(commit.hash)}, but that of its columns is another`);
-      }
-      if (remembered?.chain === n && remembered.head !== commit.hash) {
-        throw new Difference(
-          `${what}: its hash is ${showHash(commit.hash)}, but this machine wrote ${showHash(remembered.head)}`,
-        );
-      }
-      expect(what, "first_event", events + 1, commit.first_event);
-      events += commit.events;
-
-      if (commit.generation !== generations.at(-1)?.generation) {
-        const next = (generations.at(-1)?.generation ?? 0) + 1;
-        expect(what, "generation", next, commit.generation);
-        generations.push({ generation: next, links: [], wasVisible: next === 1, archived: 0, parsed: 0, readTo: 0 });
-      }
-      const generation = generations.at(-1)!;
-      if (commit.kind === "turn") generation.wasVisible = true;
-      expect(
-        what,
-        "visible_generation",
-        commit.kind === "turn" ? commit.generation : (last?.visible_generation ?? 1),
-        commit.visible_generation,
-      );
-      goesOn(what, commit, generation);
-      generation.archived = commit.to;
-      generation.parsed = commit.parsed_to;
-      generation.readTo = commit.read_to;
-      const link = linkOf(commit);
-      (generation.links as Link[]).push(link);
-      links.push(link);
-      const { forgetting } = link;
-      if (forgetting !== null) {
-        supersedeProofs(what, links, forgetting);
-        if (forgetting.tombstones > 0) forgottenCount = (forgottenCount ?? 0) + forgetting.tombstones;
-        if (forgetting.scope === "session") forgottenAt ??= commit.time;
-      }
-      if (commit.kind !== "verdicts" && commit.kind !== "forgotten") state = commit.kind === "gone" ? "gone" : "live";
-      first ??= commit;
-      last = commit;
+  for await (const commit of commits) {
+    const n = links.length + 1;
+    const what = `commit ${n}`;
+    expect(what, "n", n, commit.n);
+    expect(what, "previous", last?.hash ?? CHAIN_START, commit.previous);
+    if (commitHash(sessionId, commit) !== commit.hash) {
+      throw new Difference(`${what}: its hash is ${showHash(commit.hash)}, but that of its columns is another`);
     }
+    if (remembered?.chain === n && remembered.head !== commit.hash) {
+      throw new Difference(
+        `${what}: its hash is ${showHash(commit.hash)}, but this machine wrote ${showHash(remembered.head)}`,
+      );
+    }
+    expect(what, "first_event", events + 1, commit.first_event);
+    events += commit.events;
+
+    if (commit.generation !== generations.at(-1)?.generation) {
+      const next = (generations.at(-1)?.generation ?? 0) + 1;
+      expect(what, "generation", next, commit.generation);
+      generations.push({ generation: next, links: [], wasVisible: next === 1, archived: 0, parsed: 0, readTo: 0 });
+    }
+    const generation = generations.at(-1)!;
+    if (commit.kind === "turn") generation.wasVisible = true;
+    expect(
+      what,
+      "visible_generation",
+      commit.kind === "turn" ? commit.generation : (last?.visible_generation ?? 1),
+      commit.visible_generation,
+    );
+    goesOn(what, commit, generation);
+    generation.archived = commit.to;
+    generation.parsed = commit.parsed_to;
+    generation.readTo = commit.read_to;
+    const link = linkOf(commit);
+    (generation.links as Link[]).push(link);
+    links.push(link);
+    const { forgetting } = link;
+    if (forgetting !== null) {
+      supersedeProofs(what, links, forgetting);
+      if (forgetting.tombstones > 0) forgottenCount = (forgottenCount ?? 0) + forgetting.tombstones;
+      if (forgetting.scope === "session") forgottenAt ??= commit.time;
+    }
+    if (!OF_NO_FILE.has(commit.kind)) state = commit.kind === "gone" ? "gone" : "live";
+    first ??= commit;
+    last = commit;
   }
   if (first === null || last === null) throw new Difference("commit 1 is missing: the session has no commits");
   if (remembered !== undefined && remembered.chain > last.n) {
@@ -124,17 +124,22 @@ export async function proveChain(
   return { links, generations, first, last, events, state, forgottenCount, forgottenAt };
 }
 
-function readCommit(sessionId: string, n: number, row: DbRow): CommitRow {
-  const [, number, ...rest] = keyOf(row);
-  if (number !== n || rest.length > 0) {
-    throw typeof number === "number" && number > n
-      ? new Difference(`commit ${n} is missing: the next one is ${number}`)
-      : new Difference(`a commit stands at ${show([number, ...rest])}, where commit ${n} is due`);
-  }
-  expect(`commit ${n}`, "session_id", sessionId, row.session_id);
-  const commit = commitFromDb(row);
-  expect(`commit ${n}`, "n", n, commit.n);
-  return commit;
+/** What a session's row repeats of its chain. */
+export function chainColumns(sessionId: string, { first, last, state, forgottenCount, forgottenAt }: Chain) {
+  const name = last.path.slice(Math.max(last.path.lastIndexOf("/"), last.path.lastIndexOf("\\")) + 1);
+  return {
+    session_id: sessionId,
+    chain: last.n,
+    head: last.hash,
+    source: [last.host, last.path] as SourceKey,
+    generation: last.visible_generation,
+    kind: name.startsWith("agent-") ? ("agent" as const) : ("main" as const),
+    state,
+    created_at: first.time,
+    last_updated: last.time,
+    forgotten_count: forgottenCount,
+    forgotten_at: forgottenAt,
+  };
 }
 
 /** The ranges of a commit begin where those of the one before it in its generation ended. */
@@ -148,6 +153,9 @@ function goesOn(what: string, commit: CommitRow, before: GenerationLinks): void 
   const { from, to, parsed_from, parsed_to, read_to } = commit;
   if (to < from || parsed_to < parsed_from || read_to < parsed_to || to < read_to) {
     throw new Difference(`${what}: its ranges ${show({ from, to, parsed_from, parsed_to, read_to })} are in no order`);
+  }
+  if (commit.kind === "healed" && (to !== from || parsed_to !== parsed_from)) {
+    throw new Difference(`${what}: it healed rows, but tells of bytes that it read`);
   }
   if (!(commit.time instanceof Date)) throw isNot(what, "time", "a time", commit.time);
 }
@@ -171,10 +179,11 @@ function readForgetting(what: string, value: unknown): Forgetting | null {
 }
 
 function linkOf(commit: CommitRow): Link {
-  const { n, from, to, segment_sha256, parsed_from, parsed_to, rows, rows_sha256 } = commit;
+  const { n, kind, from, to, segment_sha256, parsed_from, parsed_to, rows, rows_sha256 } = commit;
   const { events, events_sha256, operator, time } = commit;
   return {
     n,
+    kind,
     from,
     to,
     segment_sha256,
