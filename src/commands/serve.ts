@@ -1,6 +1,6 @@
 // riffd serve: the embedded store for SurrealDB's own clients, over WebSocket and HTTP, until a signal ends it.
 import { once } from "node:events";
-import { resolveSettings } from "../config/config.ts";
+import { resolveSettings, type Settings } from "../config/config.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import { type Listening, listen } from "../serve/listen.ts";
 import { isLoopback } from "../serve/origin.ts";
@@ -30,10 +30,10 @@ interface Address {
 /** Runs the command until `signal` is aborted, which is how it ends well. Returns its exit code. Throws RiffError. */
 export async function serveCommand(options: ServeOptions, output: Output, signal: AbortSignal): Promise<number> {
   const address = options.listen === false ? null : parseAddress(options.listen);
-  const user = await newUser(options);
+  const settings = resolveSettings({ serve_user: options.user }, process.env);
+  const user = await newUser(options, settings.serve);
   if (address === null && user === null) throw usage("With --no-listen, --user says whom to make.");
-  const paths = resolveSettings({}, process.env);
-  const { store, setbacks, close } = await openStore({ kind: "embedded", dir: paths.storeDir }, paths);
+  const { store, setbacks, close } = await openStore({ kind: "embedded", dir: settings.storeDir }, settings);
   try {
     reportSetbacks(setbacks, output);
     const query: Query = (text) => store.database.run(text);
@@ -43,7 +43,7 @@ export async function serveCommand(options: ServeOptions, output: Output, signal
     }
     if (address === null) return 0;
     if (!(await hasUsers(query))) throw nobodyMaySignIn();
-    const rpc = await RpcServer.create(rpcPeer(paths.storeDir), {
+    const rpc = await RpcServer.create(rpcPeer(settings.storeDir), {
       signin: "required",
       allowedOrigins: options.allowOrigin,
     });
@@ -58,8 +58,8 @@ export async function serveCommand(options: ServeOptions, output: Output, signal
   }
 }
 
-async function newUser({ user, role, level }: ServeOptions) {
-  if (user === undefined) return null;
+async function newUser({ role, level }: ServeOptions, { user, pass }: Settings["serve"]) {
+  if (user === null) return null;
   const chosen = {
     name: user,
     role: ROLES.find((known) => known === role),
@@ -68,16 +68,14 @@ async function newUser({ user, role, level }: ServeOptions) {
   if (!isUserName(user)) throw usage(`"${user}" is no name for a user.`);
   if (chosen.role === undefined) throw usage(`"${role}" is no role: ${ROLES.join(", ")}.`);
   if (chosen.level === undefined) throw usage(`"${level}" is no level: ${LEVELS.join(", ")}.`);
-  return { name: user, role: chosen.role, level: chosen.level, password: await newPassword(user) };
+  return { name: user, role: chosen.role, level: chosen.level, password: pass ?? (await newPassword(user)) };
 }
 
 async function newPassword(user: string): Promise<string> {
-  const given = process.env.RIFFD_SERVE_PASS;
-  if (given !== undefined && given !== "") return given;
   if (!process.stdin.isTTY) {
     throw unsafe(
       `There is no password for ${user}, and no terminal to ask for it.`,
-      "Give it in the environment as RIFFD_SERVE_PASS.",
+      "Give it in the environment as RIFFD_SERVE_PASS, or in a file as RIFFD_SERVE_PASS_FILE.",
     );
   }
   const typed = await askSecret(`Password for ${user}: `);

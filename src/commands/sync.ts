@@ -101,10 +101,17 @@ export async function syncCommand(
     const results = await pass(workplace, found, selection, run);
     await workplace.finish(results.all);
     await tell(results, workplace, selection, run);
-    return results.failed.length > 0 || found.problems.length > 0 ? EXIT_CODES.RIFF_SESSIONS_FAILED : 0;
+    return exitCodeOf(results.failed, selection, found);
   } finally {
     await workplace.close();
   }
+}
+
+/** Of a session that was named alone, that of its own failure. */
+function exitCodeOf(failed: readonly Outcome[], { single }: Selection, { problems }: Found): number {
+  const [first] = failed;
+  if (single !== null && first?.error instanceof RiffError) return first.error.exitCode;
+  return failed.length > 0 || problems.length > 0 ? EXIT_CODES.RIFF_SESSIONS_FAILED : 0;
 }
 
 function nothingToSync({ roots }: Found, run: Run): number {

@@ -25,6 +25,8 @@ export interface Settings {
     readonly database: string | null;
     readonly authLevel: "root" | "namespace" | "database" | null;
   };
+  /** The user that `riffd serve` makes. */
+  readonly serve: { readonly user: string | null; readonly pass: string | null };
   /** Where each field was given: a flag, a variable, or the path of the file; null: nowhere, it is the default. */
   readonly origins: Readonly<Record<FieldName, string | null>>;
 }
@@ -120,6 +122,7 @@ function assemble(
     const { texts = [], folder = "" } = chosen.get(name) ?? {};
     return texts.map((given) => resolve(folder, given.replace(/^~(?=\/|$)/, homedir())));
   };
+  const password = (name: FieldName) => readPassword(name, path(name), chosen, problems);
   const { stateDir, storeDir } = resolvePaths(
     { ...env, RIFFD_STATE_DIR: path("state_dir"), RIFFD_STORE_DIR: path("store_dir") },
     platform,
@@ -134,11 +137,12 @@ function assemble(
     surrealdb: {
       url: text("surrealdb_url"),
       user: text("surrealdb_user"),
-      pass: text("surrealdb_pass") ?? readPassword(path("surrealdb_pass_file"), chosen, problems),
+      pass: text("surrealdb_pass") ?? password("surrealdb_pass_file"),
       namespace: text("surrealdb_namespace"),
       database: text("surrealdb_database"),
       authLevel: text("surrealdb_auth_level") as Settings["surrealdb"]["authLevel"],
     },
+    serve: { user: text("serve_user"), pass: text("serve_pass") ?? password("serve_pass_file") },
     origins: Object.fromEntries(
       FIELD_NAMES.map((name) => [name, chosen.get(name)?.origin ?? null]),
     ) as Settings["origins"],
@@ -147,12 +151,12 @@ function assemble(
 
 /** The first line of a file that only its owner can read. */
 function readPassword(
+  field: FieldName,
   file: string | undefined,
   chosen: ReadonlyMap<FieldName, Chosen>,
   problems: ConfigProblem[],
 ): string | null {
   if (file === undefined) return null;
-  const field: FieldName = "surrealdb_pass_file";
   const note = (text: string) => void problems.push({ field, origin: chosen.get(field)!.origin, text });
   try {
     const mode = statSync(file).mode & 0o777;
@@ -206,7 +210,7 @@ function readConfigFile(
 }
 
 function adviceFor(name: string): string {
-  if (name === "surrealdb_pass") return "has no place in this file; put it into a surrealdb_pass_file";
+  if (Object.hasOwn(FIELDS, name)) return `has no place in this file; put it into a ${name}_file`;
   const plain = name.toLowerCase().replaceAll(/[^a-z]/g, "");
   const near = FIELD_NAMES.find((field) => {
     const other = field.replaceAll("_", "");

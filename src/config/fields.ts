@@ -29,6 +29,9 @@ export const FIELDS = {
   surrealdb_namespace: { kind: "text", env: "SURREALDB_NS", flag: null, inFile: true },
   surrealdb_database: { kind: "text", env: "SURREALDB_DB", flag: null, inFile: true },
   surrealdb_auth_level: { kind: "level", env: "SURREALDB_AUTH_LEVEL", flag: null, inFile: true },
+  serve_user: { kind: "text", env: "RIFFD_SERVE_USER", flag: "--user", inFile: true },
+  serve_pass: { kind: "text", env: "RIFFD_SERVE_PASS", flag: null, inFile: false },
+  serve_pass_file: { kind: "file", env: "RIFFD_SERVE_PASS_FILE", flag: null, inFile: true },
 } as const satisfies Record<string, Field>;
 
 export type FieldName = keyof typeof FIELDS;

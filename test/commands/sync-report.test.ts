@@ -188,7 +188,7 @@ Changes Logged
     }
     const asOther = isRoot ? { uid: NOBODY } : {};
     const { code, stdout, stderr } = await riffd(state, ["sync", SESSION, "--projects", projects], asOther);
-    expect(code).toBe(EXIT_CODES.RIFF_SESSIONS_FAILED);
+    expect(code).toBe(EXIT_CODES.RIFF_FILE_UNREADABLE);
     expect(stdout).toMatch(/Step 1: Loading from JSONL\.\.\.\n {2}✗ Not loaded\n\n$/);
     expect(stderr).toMatch(/^Error: Cannot read .*\nTry: /);
     expect(stderr).toContain(file);

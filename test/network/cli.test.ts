@@ -55,6 +55,27 @@ describe.each(["ws", "http"])("over %s", (scheme) => {
   });
 });
 
+describe("a dry run", () => {
+  test("reads the store over the network, says what would be written, and writes nothing", async () => {
+    const options: RunOptions = { env: environment() };
+    const state = scratchFolder();
+    const fresh = await riffd(state, [...SYNC, "--dry-run", "--json"], options);
+    expect([fresh.code, fresh.stderr]).toEqual([0, ""]);
+    expect(fresh.stdout).toContain('"statuses":{"imported":1}');
+    expect((await riffd(state, ["schema", "status"], options)).code).toBe(EXIT_CODES.RIFF_SCHEMA_MISSING);
+
+    await riffd(state, SYNC, options);
+    const count = ["query", "SELECT count() FROM commit GROUP ALL", "--json"];
+    const before = (await riffd(state, count, options)).stdout;
+    const grown = scratchFolder();
+    mkdirSync(join(grown, "-p"));
+    writeFileSync(join(grown, "-p", "another.jsonl"), jsonl(...chain(3, { from: 500 })));
+    const more = await riffd(state, ["sync", "--all", "--projects", grown, "--dry-run", "--json"], options);
+    expect(more.stdout).toContain('"statuses":{"imported":1}');
+    expect((await riffd(state, count, options)).stdout).toBe(before);
+  });
+});
+
 describe("the URL", () => {
   test("of the command line wins over the environment's, and its user and password are used but never told", async () => {
     const env = environment({ SURREALDB_URL: "ws://127.0.0.1:1", SURREALDB_USER: "", SURREALDB_PASS: "" });

@@ -61,6 +61,20 @@ describe("riffd sync as", () => {
     expect(await state()).toEqual(before);
   });
 
+  test("somebody who may only read verifies, exports and asks", async () => {
+    const { name } = await grownStore();
+    const env = {
+      SURREALDB_URL: `ws://127.0.0.1:${server.port}`,
+      SURREALDB_USER: "reader",
+      SURREALDB_PASS: "reads",
+      SURREALDB_DB: name,
+    };
+    const state = scratchFolder();
+    expect(await riffd(state, ["verify", "--all"], { env })).toMatchObject({ code: 0, stderr: "" });
+    expect(await riffd(state, ["export", SESSION], { env })).toMatchObject({ code: 0, stderr: "" });
+    expect(await riffd(state, ["query", "SELECT * FROM session"], { env })).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("an editor of the database works", async () => {
     const { name, bench, before, state } = await grownStore();
     expect(await sync(bench, name, "editor", "writes")).toMatchObject({ code: 0, stderr: "" });
