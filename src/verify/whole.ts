@@ -80,11 +80,14 @@ async function proveGuard(reader: VerifyReader, { table, change, row }: Guard): 
   const id = existing ?? new RecordId(table, ["", 0, 0]);
   const made = existing === undefined ? "CREATE $id CONTENT $row RETURN NONE;" : "";
   const problems: string[] = [];
-  const tried = [["deleted", "DELETE $id RETURN NONE"]];
-  if (change !== null) tried.unshift(["changed", `UPDATE $id SET ${change} RETURN NONE`]);
+  const tried = [["deleted", "DELETE $id RETURN BEFORE"]];
+  if (change !== null) tried.unshift(["changed", `UPDATE $id SET ${change} RETURN BEFORE`]);
   for (const [verb, statement] of tried) {
     const told = await reader
-      .read(`BEGIN; ${made} ${statement}; THROW '${NEVER_KEPT}'; COMMIT;`, { id, row })
+      .read(
+        `BEGIN; ${made} IF array::len(${statement}) = 0 { THROW 'riffd: denied' }; THROW '${NEVER_KEPT}'; COMMIT;`,
+        { id, row },
+      )
       .then(() => "it was kept")
       .catch((thrown: unknown) => toError(thrown).message);
     if (told.includes(`${table} is append-only`) || isDenied(new Error(told))) continue; // a reader changes nothing at all

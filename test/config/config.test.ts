@@ -49,6 +49,7 @@ describe("resolveSettings", () => {
       stateDir: join(home, ".local/state/riffd"),
       storeDir: join(home, ".local/share/riffd/store"),
       surrealdb: { url: null, user: null, pass: null, namespace: null, database: null, authLevel: null },
+      serve: { user: null, pass: null },
       origins: Object.fromEntries(FIELD_NAMES.map((name) => [name, null])),
     });
   });
@@ -68,6 +69,8 @@ describe("resolveSettings", () => {
       surrealdb_namespace: "team",
       surrealdb_database: "talk",
       surrealdb_auth_level: "database",
+      serve_user: "ada",
+      serve_pass_file: "password",
     });
     expect(settings).toMatchObject({
       projects: [join(home, "etc/mine"), join(home, "theirs"), "/all"],
@@ -84,9 +87,10 @@ describe("resolveSettings", () => {
         database: "talk",
         authLevel: "database",
       },
+      serve: { user: "ada", pass: "s3cret" },
     });
     const given = Object.entries(settings.origins).filter(([, origin]) => origin === file);
-    expect(given.map(([name]) => name)).toEqual(FIELD_NAMES.filter((name) => name !== "surrealdb_pass"));
+    expect(given.map(([name]) => name)).toEqual(FIELD_NAMES.filter((name) => FIELDS[name].inFile));
   });
 
   test.each(FIELD_NAMES)("takes %s from its variable before the file", (name) => {
