@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** What every project of tests has. */
@@ -13,6 +14,8 @@ const CORE = ["test/sync/**/*.test.ts", "test/verify/**/*.test.ts", "test/damage
 
 export default defineConfig({
   test: {
+    // Much of what is tested waits for processes and connections.
+    maxWorkers: Math.max(2, availableParallelism()),
     projects: [
       { test: { ...test, name: "embedded", include: ["test/**/*.test.ts"] } },
       {

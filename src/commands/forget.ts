@@ -189,6 +189,7 @@ async function destroy(
     operator,
     quietMs: 0,
     stepLimits: store.stepLimits,
+    concurrency: 1,
     now: () => new Date(),
     signal,
   };

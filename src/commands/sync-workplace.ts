@@ -13,6 +13,7 @@ import type { Outcome } from "./sync-results.ts";
 export interface Workplace {
   readonly store: Store;
   readonly stepLimits: StepLimits;
+  readonly concurrency: number;
   readonly heads: HeadKeeper;
   readonly host: string;
   readonly setbacks: readonly Setback[];
@@ -35,6 +36,7 @@ export async function openWorkplace(
     return {
       store: new DryStore(view.base, localFiles, view.location),
       stepLimits: view.base?.stepLimits ?? STEP_LIMITS,
+      concurrency: view.base?.concurrency ?? 2,
       heads: { advance() {} },
       host: view.host,
       setbacks: view.setbacks,
@@ -48,6 +50,7 @@ export async function openWorkplace(
   return {
     store,
     stepLimits: store.stepLimits,
+    concurrency: store.concurrency,
     heads,
     host,
     setbacks,

@@ -147,7 +147,7 @@ async function open(
 
 async function pass(workplace: Workplace, found: Found, selection: Selection, run: Run): Promise<Results> {
   const { options, operator, signal } = run;
-  const { store, stepLimits, heads, host } = workplace;
+  const { store, stepLimits, concurrency, heads, host } = workplace;
   const { only, single } = selection;
   const report = single === null ? null : run.report;
   const results = new Results();
@@ -162,6 +162,7 @@ async function pass(workplace: Workplace, found: Found, selection: Selection, ru
         operator,
         quietMs: QUIET_MS,
         stepLimits,
+        concurrency,
         now: () => new Date(),
         signal,
         isRehearsal: options.dryRun,

@@ -4,6 +4,8 @@ import type { StepLimits } from "../sync/steps.ts";
 
 /** What one call may carry. */
 export interface CallLimits {
+  /** Sessions that are best written at a time: each waits for the answer to its commit. */
+  readonly sessions: number;
   /** Steps of this size stay below what the protocol takes. */
   readonly step: StepLimits;
   /** Longer lists of a commit are written ahead in parts, and tied in by it. */

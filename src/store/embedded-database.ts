@@ -8,7 +8,7 @@ import { run } from "./transaction.ts";
 
 export class EmbeddedDatabase implements Database {
   readonly location: string;
-  readonly limits: CallLimits = { step: STEP_LIMITS, listRows: Number.POSITIVE_INFINITY, mayDeny: false };
+  readonly limits: CallLimits = { sessions: 2, step: STEP_LIMITS, listRows: Number.POSITIVE_INFINITY, mayDeny: false };
   readonly surreal: Surreal;
 
   constructor(surreal: Surreal, location: string) {

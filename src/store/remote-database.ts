@@ -40,8 +40,8 @@ const MIN_CONNECT_MS = 1_000;
 const SLOW_FACTOR = 5;
 
 /** A WebSocket message may have 128 MiB, the body of an HTTP call 4 MiB. */
-const WS_LIMITS: CallLimits = { step: STEP_LIMITS, listRows: 10_000, mayDeny: true };
-const HTTP_LIMITS: CallLimits = { step: { bytes: 256 * 1024, rows: 250 }, listRows: 1_000, mayDeny: true };
+const WS_LIMITS: CallLimits = { sessions: 6, step: STEP_LIMITS, listRows: 10_000, mayDeny: true };
+const HTTP_LIMITS: CallLimits = { sessions: 6, step: { bytes: 256 * 1024, rows: 250 }, listRows: 1_000, mayDeny: true };
 
 export class RemoteDatabase implements Database {
   readonly location: string;

@@ -96,6 +96,10 @@ export class SurrealStore implements Store {
     return this.database.location;
   }
 
+  get concurrency(): number {
+    return this.database.limits.sessions;
+  }
+
   get stepLimits(): StepLimits {
     return this.database.limits.step;
   }

@@ -18,6 +18,8 @@ export interface SyncContext {
   /** A file is quiet when it was last written at least this long ago. */
   readonly quietMs: number;
   readonly stepLimits: StepLimits;
+  /** Sessions in work at a time. */
+  readonly concurrency: number;
   now(): Date;
   /** Steps are not written, and their rows cannot be read back. */
   readonly isRehearsal?: boolean;

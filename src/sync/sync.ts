@@ -53,9 +53,6 @@ export interface Scan {
   readonly skipped?: ReadonlySet<string>;
 }
 
-/** Sessions in work at a time: one is parsed while another's commit runs in the engine. */
-const CONCURRENCY = 2;
-
 /** Messages of the graphs that a pass keeps in memory, at most; about 5 MB. */
 const MAX_TRACKED_MESSAGES = 100_000;
 
@@ -91,7 +88,7 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
     options.onReport({ sessionId, path, ...NOTHING_READ, status: "forgotten", durationMs: 0 });
   }
 
-  const queue = new PQueue({ concurrency: CONCURRENCY });
+  const queue = new PQueue({ concurrency: context.concurrency });
   const changed = new Map<string, SessionReport["status"]>();
   const unread = new Set<string>(); // projects with a file that could not be read
   const trackers = new Trackers();

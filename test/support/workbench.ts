@@ -132,6 +132,7 @@ export class Workbench {
       operator: this.operator,
       quietMs: 60_000,
       stepLimits: this.stepLimits,
+      concurrency: this.store.concurrency,
       now: () => new Date(),
       signal: new AbortController().signal,
     };
