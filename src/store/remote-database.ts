@@ -269,13 +269,17 @@ function refusal(location: string, { credentials }: RemoteTarget, error: Error):
   );
 }
 
+const REACH_HINT =
+  "Check that the server runs (`riffd serve`, or `surreal start`) and its URL. If a proxy lets no WebSocket through, give its http:// URL. What was committed is safe.";
+const TRUST_HINT = "Name the certificate of whoever signed the server's in NODE_EXTRA_CA_CERTS.";
+
 function unreachable(location: string, error: Error): RiffError {
   const cause = error.cause instanceof Error && !error.message.includes(error.cause.message) ? error.cause : null;
   const why = cause === null ? error.message : `${error.message} (${cause.message})`;
   return new RiffError(
     "RIFF_STORE_UNREACHABLE",
     `The store at ${location} cannot be reached: ${why}`,
-    "Check that the server runs (`riffd serve`, or `surreal start`) and its URL. If a proxy lets no WebSocket through, give its http:// URL. What was committed is safe.",
+    /certificate/i.test(why) ? TRUST_HINT : REACH_HINT,
     error,
   );
 }
