@@ -171,7 +171,7 @@ program
   .argument("<session|message>", "a session (id, unique beginning, path of its file) or the uuid of a message")
   .requiredOption("--reason <text>", "why; it stands in the log for ever")
   .option("--yes", "do not ask", false)
-  .option("--operator <name>", "who stands on the commits", "cli")
+  .option("--operator <name>", "who stands on the commits (default: cli)")
   .option("--json", "one JSON object a line for each session, then a summary", false)
   .option("--surrealdb-url <url>", "a SurrealDB server instead of the embedded store (also SURREALDB_URL)")
   .action(async (query: string, options) => {

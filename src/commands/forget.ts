@@ -1,5 +1,6 @@
 // riffd forget: destroys what the store holds of a message or a session, once it was told to do so.
 import { createInterface } from "node:readline/promises";
+import { resolveSettings } from "../config/config.ts";
 import { RiffError } from "../errors.ts";
 import type { OpenStore } from "../store/open.ts";
 import type { SurrealStore } from "../store/surreal-store.ts";
@@ -12,7 +13,7 @@ import { openChosenStore, type StoreOptions } from "./store.ts";
 export interface ForgetOptions extends StoreOptions {
   readonly reason: string;
   readonly yes: boolean;
-  readonly operator: string;
+  readonly operator?: string;
   readonly json: boolean;
 }
 
@@ -35,6 +36,7 @@ export async function forgetCommand(
   if (options.reason.trim() === "") {
     throw new RiffError("RIFF_USAGE", "riffd forget needs a reason.", "Say why: --reason 'a leaked key'.");
   }
+  const { operator } = resolveSettings({ operator: options.operator }, process.env);
   const opened = await openChosenStore(options, output, signal);
   try {
     const { store } = opened;
@@ -51,7 +53,7 @@ export async function forgetCommand(
       if (!options.yes) await confirm();
       output.note("Destroying…");
     }
-    const destroyed = await destroy(opened, target, losses, options.operator, signal);
+    const destroyed = await destroy(opened, target, losses, operator, signal);
     // Also when nothing was left to do: the one before may have been interrupted here.
     const compacted = await store.compact();
     report(target, destroyed, compacted, options.json, output);
