@@ -185,11 +185,27 @@ async function* batches(
   }
   if (!isAll || archived === end) return;
   // Of a line whose end never came. Its bytes are in no row, but they are there.
+  if (await isBlank(store.readArchive(sessionId, generation, end, archived), end)) return;
   if ((await tombstones.upTo(end)).some(({ offset }) => offset === end)) return;
   yield {
     doomed: [unreadable(generation, end, archived - end, await archiveDigest(end, archived), "session")],
     claims: null,
   };
+}
+
+const BOM = Buffer.from([0xef, 0xbb, 0xbf]);
+const BLANKS: ReadonlySet<number> = new Set([0x20, 0x09, 0x0d, 0x0a]);
+
+/** Whether bytes from offset `at` on say nothing: whitespace, and a byte order mark at the beginning of the file. */
+async function isBlank(chunks: AsyncIterable<Buffer>, at: number): Promise<boolean> {
+  let position = at;
+  for await (const chunk of chunks) {
+    for (const byte of chunk) {
+      if (!BLANKS.has(byte) && byte !== BOM[position]) return false;
+      position++;
+    }
+  }
+  return true;
 }
 
 function isMeant(item: Item, { messages }: Order): boolean {

@@ -42,7 +42,7 @@ test("whoever deletes a session's rows and syncs it with --force gets them back,
   expect(await riffd(state, ["verify", "--all"])).toMatchObject({ code: 0, stderr: "" });
 
   const again = await sync("--all", "--force");
-  expect(again.stdout).toContain("✓ unchanged: 2 sessions, 10 messages\n");
+  expect(again.stdout).toContain("• unchanged: 2 sessions, 10 messages\n");
 
   // A session that is missing is noticed on opening, and is healed without being asked for.
   await query(state, "DELETE session:spoke; DELETE message WHERE session_id = 'spoke'");

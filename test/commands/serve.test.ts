@@ -128,12 +128,16 @@ describe("riffd serve", () => {
     ["--listen", "127.0.0.1:70000"],
     ["--listen", "0", "--user", "me", "--role", "king"],
     ["--listen", "0", "--user", "me", "--level", "world"],
-    ["--listen", "0", "--user", "a\nb"],
     ["--listen", "0", "--user", "a⟩"],
     ["--no-listen"],
   ])("does not understand %s %s %s %s", async (...args) => {
     const { code, stderr } = await riffd(state, ["serve", ...args]);
     expect([code, stderr]).toEqual([EXIT_CODES.RIFF_USAGE, expect.stringContaining("riffd serve --help")]);
+  });
+
+  test("takes no user whose name has a control character in it", async () => {
+    const { code, stderr } = await riffd(state, ["serve", "--listen", "0", "--user", "a\nb"]);
+    expect([code, stderr]).toEqual([EXIT_CODES.RIFF_CONFIG_INVALID, expect.stringContaining("serve_user (--user)")]);
   });
 });
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { fillerAt, replaceIn, skeletonAt } from "../../src/core/skeleton.ts";
 import { forgetIn, type Order } from "../../src/sync/forget.ts";
-import { Model, readContents } from "../model/model.ts";
+import { Model, type ModelSession, readContents } from "../model/model.ts";
 import { historyArb, markOf } from "../support/arbitraries.ts";
 import { dumpStore } from "../support/dump.ts";
 import { type Death, dyingStore } from "../support/dying-store.ts";
@@ -49,6 +49,7 @@ test("whatever is forgotten whenever: it is gone, all else is as the model says,
         bench.stepLimits = limits;
         const model = new Model();
         const gone = new Gone();
+        gone.isPartlySeen = acts.some(({ lookDies }) => lookDies !== null);
         for (const [look, snapshot] of history.entries()) {
           bench.lay(snapshot);
           for (const act of acts.filter((one) => one.look === look && one.lookDies !== null)) {
@@ -110,6 +111,13 @@ test("whatever is done to rows after that, a forced sync heals them, and brings 
 class Gone {
   readonly messages = new Set<string>();
   readonly sessions = new Set<string>();
+
+  /** A look that died may have logged its changes before something was forgotten; the model sees it afterwards. */
+  isPartlySeen = false;
+
+  mayHaveSeen({ event_type, message_uuid }: ModelSession["events"][number]): boolean {
+    return this.isPartlySeen && event_type === "content_updated" && this.messages.has(message_uuid ?? "");
+  }
 }
 
 async function carryOut(bench: Workbench, model: Model, gone: Gone, act: Act): Promise<void> {
@@ -155,8 +163,13 @@ async function expectAll(bench: Workbench, model: Model, gone: Gone): Promise<vo
     model.leftOf(id, (kind, offset, bytes) =>
       replaceIn(bytes, offset, [kind === "value" ? skeletonAt(offset, bytes) : fillerAt(offset, bytes.length)]),
     );
-  expect(found.map((session) => ({ ...session, archived: session.archived.toString("latin1") }))).toEqual(
-    model.sessions().map((session) => ({ ...session, archived: left(session.session_id).toString("latin1") })),
+  const told = (session: ModelSession, archived: Buffer) => ({
+    ...session,
+    archived: archived.toString("latin1"),
+    events: session.events.filter((event) => !gone.mayHaveSeen(event)),
+  });
+  expect(found.map((session) => told(session, session.archived))).toEqual(
+    model.sessions().map((session) => told(session, left(session.session_id))),
   );
   expect((await verifyAll(bench)).problems).toEqual([]);
   await expectGone(bench, gone);
