@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 const test = {
   // The embedded engine holds its lock until the process ends, so test files get processes, not threads.
   pool: "forks" as const,
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   hookTimeout: 60_000,
 };
 
