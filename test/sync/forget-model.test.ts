@@ -15,7 +15,8 @@ afterAll(removeScratch);
 
 /** Raise it for a longer search: RIFFD_TEST_RUNS=500 npx vitest run test/sync/forget-model.test.ts */
 const RUNS = Number(process.env.RIFFD_TEST_RUNS ?? 15);
-const SEED = process.env.RIFFD_TEST_SEED === undefined ? {} : { seed: Number(process.env.RIFFD_TEST_SEED) };
+/** A case takes long to shrink, so the suite runs the same cases each time; a search draws its own seeds. */
+const SEED = { seed: Number(process.env.RIFFD_TEST_SEED ?? 4), endOnFailure: true };
 
 /** What is forgotten after a look: a message or a session, counted round. */
 interface Act {
