@@ -24,13 +24,26 @@ const CLOSE_MS = 1_000;
 export class Connection {
   readonly surreal: Surreal;
   readonly #cut: () => void;
-  /** Rejects when the connection is lost; never for HTTP, which has none. */
-  readonly lost: Promise<never>;
+  readonly #listeners = new Set<(error: Error) => void>();
+  #lostBy: Error | null = null;
 
   private constructor(surreal: Surreal, cut: () => void, lost: Promise<never>) {
     this.surreal = surreal;
     this.#cut = cut;
-    this.lost = lost;
+    lost.catch((error: Error) => {
+      this.#lostBy = error;
+      for (const listener of this.#listeners) listener(error);
+    });
+  }
+
+  /**
+   * Tells once when the connection is lost, at once if it is; never for HTTP, which has none. Returns what ends the
+   * telling: a promise of the loss that each call raced with would keep every answer for as long as the connection lives.
+   */
+  onLost(listener: (error: Error) => void): () => void {
+    if (this.#lostBy !== null) listener(this.#lostBy);
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Connects, signs in and chooses the database, all within `deadlineMs`. Throws what the SDK or the server says. */

@@ -120,14 +120,22 @@ export class RemoteDatabase implements Database {
   /** Waits for an answer: for a slow server longer, for a connection on which nothing comes any more not. */
   async #answered<T>(connection: Connection, call: Promise<T>): Promise<T> {
     const { call: deadline } = this.#patience;
-    const answer = Promise.race([call, connection.lost]);
-    for (let waited = 1; ; waited++) {
-      try {
-        return await withDeadline(answer, deadline, "no answer");
-      } catch (thrown) {
-        if (!(thrown instanceof DeadlineExceeded) || waited >= SLOW_FACTOR) throw thrown;
-        await this.#probe(connection); // it is alive: the call is slow
+    let stopListening = () => {};
+    const lost = new Promise<never>((_, reject) => {
+      stopListening = connection.onLost(reject);
+    });
+    const answer = Promise.race([call, lost]);
+    try {
+      for (let waited = 1; ; waited++) {
+        try {
+          return await withDeadline(answer, deadline, "no answer");
+        } catch (thrown) {
+          if (!(thrown instanceof DeadlineExceeded) || waited >= SLOW_FACTOR) throw thrown;
+          await this.#probe(connection); // it is alive: the call is slow
+        }
       }
+    } finally {
+      stopListening();
     }
   }
 
@@ -167,7 +175,7 @@ export class RemoteDatabase implements Database {
       if (this.#signal.aborted) throw interrupted();
       try {
         const connection = await untilAborted(this.#signIn(deadline), this.#signal);
-        connection.lost.catch((error: Error) => this.#lose(connection, error));
+        connection.onLost((error) => this.#lose(connection, error));
         this.#connection = connection;
         this.#isKnown = true;
         if (this.#isAway) {
