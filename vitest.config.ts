@@ -7,6 +7,7 @@ const test = {
   pool: "forks" as const,
   testTimeout: 120_000,
   hookTimeout: 60_000,
+  setupFiles: ["test/support/seed.ts"],
 };
 
 /** The core: what reads, diffs, commits and proves. It runs twice: in one process with its store, and across a network. */

@@ -25,7 +25,7 @@ import { removeScratch, scratchFolder, Workbench } from "../support/workbench.ts
 
 afterAll(removeScratch);
 
-/** Raise it for a longer search: RIFFD_TEST_RUNS=500 npx vitest run test/backup/restore.test.ts */
+/** Raise it for a longer search: RIFFD_TEST_SEED=random RIFFD_TEST_RUNS=500 npx vitest run test/backup/restore.test.ts */
 const RUNS = Number(process.env.RIFFD_TEST_RUNS ?? 12);
 
 const never = new AbortController().signal;

@@ -1,6 +1,7 @@
 // kill -9, a hundred times: whatever moment it hits, the next run goes on, and in the end nothing is missing or doubled.
 import { appendFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { openStore } from "../../src/store/open.ts";
 import type { ModelSession } from "../model/model.ts";
@@ -18,7 +19,7 @@ const KILLS = 100;
 /** Runs that ended before their kill came do not count, but are not made for ever. */
 const MAX_RUNS = 200;
 
-const seed = Number(process.env.RIFFD_TEST_SEED ?? Date.now() % 1_000_000);
+const seed = fc.readConfigureGlobal()?.seed ?? Date.now() % 1_000_000;
 let drawn = seed >>> 0;
 
 /** The next of a row of numbers in [0, 1) that follows from the seed. */

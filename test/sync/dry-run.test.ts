@@ -14,7 +14,7 @@ import { removeScratch, Workbench } from "../support/workbench.ts";
 
 afterAll(removeScratch);
 
-/** Raise it for a longer search: RIFFD_TEST_RUNS=2000 npx vitest run test/sync/dry-run.test.ts */
+/** Raise it for a longer search: RIFFD_TEST_SEED=random RIFFD_TEST_RUNS=2000 npx vitest run test/sync/dry-run.test.ts */
 const RUNS = Number(process.env.RIFFD_TEST_RUNS ?? 20);
 
 /** Steps of a few bytes and rows, so that every look takes many commits. */

@@ -8,7 +8,7 @@ import { removeScratch, Workbench } from "../support/workbench.ts";
 
 afterAll(removeScratch);
 
-/** Raise it for a longer search: RIFFD_TEST_RUNS=2000 npx vitest run test/sync/model.test.ts */
+/** Raise it for a longer search: RIFFD_TEST_SEED=random RIFFD_TEST_RUNS=2000 npx vitest run test/sync/model.test.ts */
 const RUNS = Number(process.env.RIFFD_TEST_RUNS ?? 60);
 
 test("any history of files leaves the store as the model says, after each look", async () => {
@@ -16,7 +16,7 @@ test("any history of files leaves the store as the model says, after each look",
     fc.asyncProperty(historyArb, async (history) => {
       await expectModel(await Workbench.create(), history);
     }),
-    { numRuns: RUNS, ...seed() },
+    { numRuns: RUNS },
   );
 });
 
@@ -27,7 +27,7 @@ test("reading in the smallest of steps ends as the model says", async () => {
       bench.stepLimits = limits;
       await expectModel(bench, history);
     }),
-    { numRuns: Math.ceil(RUNS / 2), ...seed() },
+    { numRuns: Math.ceil(RUNS / 2) },
   );
 });
 
@@ -49,7 +49,7 @@ test("a pass that dies before or after any commit is completed by the next, as i
         expect(readable(await dumpStore(bench.store))).toEqual(readable(model.sessions()));
       }
     }),
-    { numRuns: RUNS, ...seed() },
+    { numRuns: RUNS },
   );
 });
 
@@ -69,7 +69,7 @@ test("a second pass over the same files writes nothing", async () => {
         expect(await bench.store.chainHeads()).toEqual(before);
       }
     }),
-    { numRuns: Math.ceil(RUNS / 3), ...seed() },
+    { numRuns: Math.ceil(RUNS / 3) },
   );
 });
 
@@ -94,7 +94,7 @@ test("reading a history in one look ends as reading it in many, but for the log 
         readable((await dumpStore(once.store)).map(withoutHistory)),
       );
     }),
-    { numRuns: Math.ceil(RUNS / 3), ...seed() },
+    { numRuns: Math.ceil(RUNS / 3) },
   );
 });
 
@@ -116,8 +116,4 @@ function withoutHistory(session: ModelSession): ModelSession {
 /** Bytes as text, so that a difference can be read. */
 function readable(sessions: readonly ModelSession[]) {
   return sessions.map((session) => ({ ...session, archived: session.archived.toString("latin1") }));
-}
-
-function seed(): { seed?: number } {
-  return process.env.RIFFD_TEST_SEED === undefined ? {} : { seed: Number(process.env.RIFFD_TEST_SEED) };
 }
