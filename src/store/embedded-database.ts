@@ -4,7 +4,7 @@ import { RiffError, toError } from "../errors.ts";
 import { STEP_LIMITS } from "../sync/steps.ts";
 import type { CallLimits, Database } from "./database.ts";
 import { isDiskFull, isStorageError } from "./engine.ts";
-import { run } from "./transaction.ts";
+import { despiteConflicts, run } from "./transaction.ts";
 
 export class EmbeddedDatabase implements Database {
   readonly location: string;
@@ -16,17 +16,17 @@ export class EmbeddedDatabase implements Database {
     this.location = location;
   }
 
-  async run<T extends unknown[]>(text: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<T> {
+  run<T extends unknown[]>(text: string, parameters?: Readonly<Record<string, unknown>>): Promise<T> {
+    return despiteConflicts(() => this.runOnce<T>(text, parameters));
+  }
+
+  async runOnce<T extends unknown[]>(text: string, parameters: Readonly<Record<string, unknown>> = {}): Promise<T> {
     try {
       return await run<T>(this.surreal, text, parameters);
     } catch (thrown) {
       const error = toError(thrown);
       throw isStorageError(error) ? storageFailure(this.location, error) : error;
     }
-  }
-
-  runOnce<T extends unknown[]>(text: string, parameters?: Readonly<Record<string, unknown>>): Promise<T> {
-    return this.run(text, parameters);
   }
 
   async close(): Promise<void> {

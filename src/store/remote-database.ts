@@ -10,7 +10,7 @@ import { STEP_LIMITS } from "../sync/steps.ts";
 import { Connection } from "./connection.ts";
 import { type CallLimits, type Database, Unanswered } from "./database.ts";
 import { DeadlineExceeded, withDeadline } from "./deadline.ts";
-import { isDenied, run } from "./transaction.ts";
+import { despiteConflicts, isDenied, run } from "./transaction.ts";
 
 /** How long things may take, in milliseconds. */
 export interface Patience {
@@ -89,7 +89,7 @@ export class RemoteDatabase implements Database {
     const deadline = Date.now() + this.#patience.away;
     for (;;) {
       try {
-        return await this.runOnce<T>(text, parameters);
+        return await despiteConflicts(() => this.runOnce<T>(text, parameters));
       } catch (thrown) {
         if (!(thrown instanceof Unanswered)) throw thrown;
         if (Date.now() >= deadline) throw unreachable(this.location, thrown);

@@ -1,7 +1,11 @@
 // Runs queries whose every statement must succeed. The SDK's own error for a failed transaction says only that it
 // failed; the statement that was the cause is found among the responses.
 import type { SurrealQueryable } from "surrealdb";
+import { Backoff } from "../backoff.ts";
 import { toError } from "../errors.ts";
+
+/** Times that statements are sent which meet others. */
+const MAX_ATTEMPTS = 10;
 
 /**
  * Runs `text` with `parameters` and returns the results of its statements. Throws the error of the statement that
@@ -32,4 +36,17 @@ export function isDenied(error: Error): boolean {
 /** Two transactions met; engines tell it in many ways, and some of them only at the end. */
 export function isConflict(error: Error): boolean {
   return /conflict|can be retried|Resource busy|Cannot COMMIT|internal error/i.test(error.message);
+}
+
+/** What `work` gives, which may run twice: where it meets other transactions, it does. */
+export async function despiteConflicts<T>(work: () => Promise<T>): Promise<T> {
+  const backoff = new Backoff({ first: 20, longest: 1_000 });
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (attempt === MAX_ATTEMPTS || !isConflict(toError(thrown))) throw thrown;
+    }
+    await backoff.wait();
+  }
 }
