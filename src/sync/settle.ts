@@ -1,9 +1,11 @@
 // Decides parents that are not in their own file, once the files of a pass have been read: `external`, `phantom` or
 // still `pending` follow from what the store holds, not from the order in which it came. Writes a session only where
 // something changed.
+import { toError } from "../errors.ts";
 import type { SyncContext } from "./context.ts";
 import { damageEvent, damageFixed, LostRace, outrun, SessionLog, withFindingsOf } from "./look.ts";
 import { reload } from "./reload.ts";
+import { stopsEverything } from "./stopping.ts";
 import type { EventType, FoundMessage, SessionRow, SourceRow, Store, UnresolvedRow } from "./store.ts";
 import type { GraphTracker } from "./tracker.ts";
 
@@ -39,12 +41,14 @@ export interface Settled {
 
 /**
  * Settles the sessions that `scope` may have changed. `projectIsRead` tells whether every file of a project is known to
- * the store. May be called again at any time. Yields the sessions that were written.
+ * the store. May be called again at any time. Yields the sessions that were written; `onFailed` is told of one that could
+ * not be, and the others go on. Throws what stops everything.
  */
 export async function* settle(
   context: SyncContext,
   scope: Scope,
   projectIsRead: (project: string) => boolean,
+  onFailed: (session: SessionRow, error: Error) => void,
   round = 1,
 ): AsyncGenerator<Settled> {
   const { store } = context;
@@ -69,13 +73,16 @@ export async function* settle(
       const settled = await settleSession(context, { session, source, waiting, tracker }, found, projectIsRead);
       if (settled !== null) yield settled;
     } catch (thrown) {
-      if (!(thrown instanceof LostRace)) throw thrown;
-      if (round === MAX_ROUNDS) throw outrun(session.session_id, thrown);
-      lost.add(session.session_id);
+      const error = toError(thrown);
+      if (stopsEverything(error)) throw error;
+      if (!(error instanceof LostRace)) onFailed(session, error);
+      else if (round === MAX_ROUNDS) onFailed(session, outrun(session.session_id, error));
+      else lost.add(session.session_id);
     }
   }
   if (lost.size === 0) return;
-  yield* settle(context, { sessions: lost, newcomers: new Set(), trackers: new Map() }, projectIsRead, round + 1);
+  const again = { sessions: lost, newcomers: new Set<string>(), trackers: new Map() };
+  yield* settle(context, again, projectIsRead, onFailed, round + 1);
 }
 
 async function unresolvedIn(store: Store, scope: Scope): Promise<UnresolvedRow[]> {
