@@ -1,4 +1,5 @@
-// Which store to use: the embedded one in a folder, or a SurrealDB server with a namespace and a database.
+// Which store to use: the embedded one in a folder, the same by way of the daemon that has it open, or a SurrealDB server
+// with a namespace and a database.
 import type { Settings } from "./config.ts";
 
 /** At which level of a server its user is defined. */
@@ -26,7 +27,18 @@ export interface EmbeddedTarget {
   readonly dir: string;
 }
 
-export type StoreTarget = EmbeddedTarget | RemoteTarget;
+/** An embedded store that a daemon has open and serves on its socket, where everybody is its owner. */
+export interface DaemonTarget {
+  readonly kind: "daemon";
+  readonly socket: string;
+  /** The store's folder. */
+  readonly dir: string;
+}
+
+/** A store that another process has open. */
+export type ServedTarget = RemoteTarget | DaemonTarget;
+
+export type StoreTarget = EmbeddedTarget | ServedTarget;
 
 export const NAMESPACE = "nabi";
 export const DATABASE = "conversations";
@@ -35,7 +47,10 @@ export const DATABASE = "conversations";
  * The store that the settings name: a server where they have a URL, else the embedded one. User and password come from
  * the URL, else from their own fields.
  */
-export function resolveTarget({ surrealdb, storeDir }: Pick<Settings, "surrealdb" | "storeDir">): StoreTarget {
+export function resolveTarget({
+  surrealdb,
+  storeDir,
+}: Pick<Settings, "surrealdb" | "storeDir">): EmbeddedTarget | RemoteTarget {
   if (surrealdb.url === null) return { kind: "embedded", dir: storeDir };
   const url = new URL(surrealdb.url);
   const username = decodeURIComponent(url.username) || surrealdb.user || "";
@@ -45,14 +60,14 @@ export function resolveTarget({ surrealdb, storeDir }: Pick<Settings, "surrealdb
     url: withoutCredentials(surrealdb.url),
     credentials: username === "" ? null : { username, password },
     level: surrealdb.authLevel,
-    namespace: surrealdb.namespace ?? NAMESPACE,
-    database: surrealdb.database ?? DATABASE,
+    namespace: surrealdb.namespace,
+    database: surrealdb.database,
   };
 }
 
 /** Where a store is, for people and for the names of files: never with a user or a password. */
 export function locationOf(target: StoreTarget): string {
-  if (target.kind === "embedded") return `rocksdb://${target.dir}`;
+  if (target.kind !== "remote") return `rocksdb://${target.dir}`;
   const { protocol, host, pathname } = new URL(target.url);
   return `${protocol}//${host}${pathname.replace(/\/(rpc\/?)?$/, "")} (${target.namespace}/${target.database})`;
 }
