@@ -1,6 +1,7 @@
-// One connection to a SurrealDB server, from its opening to its end. It never reconnects: what was sent is sent once,
+// One connection to a SurrealDB server, or to the daemon's socket, from its opening to its end. It never reconnects: what was sent is sent once,
 // and whoever holds it opens another. The SDK sends calls again after a reconnect, waits for ever for replies that do
 // not come, and renews tokens that live for longer than a timer can count, thousands of times; none of it is used.
+import { connect } from "node:net";
 import {
   type DatabaseAuth,
   type DriverContext,
@@ -11,7 +12,7 @@ import {
   WebSocketEngine,
 } from "surrealdb";
 import WebSocket from "ws";
-import type { AuthLevel, Credentials, RemoteTarget } from "../config/store-target.ts";
+import { type AuthLevel, type Credentials, DATABASE, NAMESPACE, type ServedTarget } from "../config/store-target.ts";
 import { toError } from "../errors.ts";
 import { withDeadline } from "./deadline.ts";
 
@@ -47,7 +48,8 @@ export class Connection {
   }
 
   /** Connects, signs in and chooses the database, all within `deadlineMs`. Throws what the SDK or the server says. */
-  static async open(target: RemoteTarget, level: AuthLevel, deadlineMs: number): Promise<Connection> {
+  static async open(target: ServedTarget, level: AuthLevel, deadlineMs: number): Promise<Connection> {
+    const way = wayTo(target);
     let socket: WebSocket | null = null;
     let lose: (error: Error) => void = () => {};
     const lost = new Promise<never>((_, reject) => {
@@ -61,6 +63,7 @@ export class Connection {
           maxPayload: MAX_MESSAGE_BYTES,
           perMessageDeflate: false,
           handshakeTimeout: deadlineMs,
+          ...(way.socket === null ? {} : { createConnection: () => connect(way.socket!) }),
         });
         socket = this;
         this.on("close", (code, reason) =>
@@ -89,13 +92,13 @@ export class Connection {
     const cut = () => socket?.terminate();
     surreal.subscribe("error", () => {}); // told by the call that fails
     const connected = async () => {
-      await surreal.connect(target.url, {
+      await surreal.connect(way.url, {
         reconnect: false,
-        ...(target.credentials === null ? {} : { authentication: () => authOf(target, target.credentials!, level) }),
+        ...(way.credentials === null ? {} : { authentication: () => authOf(way, way.credentials!, level) }),
       });
-      await surreal.use({ namespace: target.namespace, database: target.database });
+      await surreal.use({ namespace: way.namespace, database: way.database });
       // Who has not signed in is let in, and turned away by the first query.
-      if (target.credentials === null) await surreal.query("RETURN true").collect();
+      if (way.credentials === null) await surreal.query("RETURN true").collect();
     };
     try {
       await withDeadline(Promise.race([connected(), lost]), deadlineMs, "the server did not answer");
@@ -118,12 +121,27 @@ export class Connection {
   }
 }
 
+/** What a connection needs to know of a target. */
+interface Way {
+  readonly url: string;
+  /** A Unix socket in place of the URL's address. */
+  readonly socket: string | null;
+  readonly credentials: Credentials | null;
+  readonly namespace: string;
+  readonly database: string;
+}
+
+function wayTo(target: ServedTarget): Way {
+  if (target.kind === "remote") return { ...target, socket: null };
+  const { socket } = target;
+  return { url: "ws://localhost/rpc", socket, credentials: null, namespace: NAMESPACE, database: DATABASE };
+}
+
 function authOf(
-  target: RemoteTarget,
+  { namespace, database }: Way,
   { username, password }: Credentials,
   level: AuthLevel,
 ): RootAuth | NamespaceAuth | DatabaseAuth {
-  const { namespace, database } = target;
   if (level === "root") return { username, password };
   return level === "namespace" ? { namespace, username, password } : { namespace, database, username, password };
 }

@@ -60,3 +60,8 @@ export class PlacedCuts {
     this.#bytes = 0;
   }
 }
+
+/** Cuts of the feed, whose ids are `[1]` to `[count]`. */
+export function feedCuts(count: number): Cut[] {
+  return Array.from({ length: Math.floor(Math.max(0, count - 1) / PAGE.rows) }, (_, i) => [(i + 1) * PAGE.rows + 1]);
+}

@@ -30,6 +30,12 @@ export interface Database {
   /** The same for statements that are sent once. Throws Unanswered where it is not known whether they ran. */
   runOnce<T extends unknown[]>(text: string, parameters?: Readonly<Record<string, unknown>>): Promise<T>;
 
+  /**
+   * What `read` gives, which sees the database as it is at one moment, whoever writes meanwhile; over HTTP, or on a server
+   * before version 3, as it is. `read` writes nothing, and may run again where the connection was lost.
+   */
+  atOneMoment<T>(read: (moment: Database) => Promise<T>): Promise<T>;
+
   /** May be called once. */
   close(): Promise<void>;
 }

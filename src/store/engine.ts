@@ -1,12 +1,13 @@
 // Opens the embedded engine (RocksDB in this process) behind the SurrealDB SDK.
 // The engine keeps its lock until the process ends, hangs when it cannot connect, and reports why only as an event;
 // this file turns that into a connection or a clear error.
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DriverContext, Surreal, SurrealEngine } from "surrealdb";
 import { DATABASE, NAMESPACE } from "../config/store-target.ts";
 import { RiffError, toError } from "../errors.ts";
+import { createPrivateFolder } from "../private-folder.ts";
 import type { RpcPeer } from "./rpc-engine.ts";
 
 /** How long another command's lock is waited for. */
@@ -96,21 +97,6 @@ async function connect(dir: string): Promise<Surreal> {
   await db.query("DEFINE DATABASE IF NOT EXISTS conversations").collect();
   await db.use({ namespace: NAMESPACE, database: DATABASE });
   return db;
-}
-
-/** Makes a folder that only its owner can enter, and its parents; an existing one is closed to others. */
-export function createPrivateFolder(dir: string): void {
-  try {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    chmodSync(dir, 0o700);
-  } catch (thrown) {
-    throw new RiffError(
-      "RIFF_STATE_UNWRITABLE",
-      `Cannot create the folder ${dir}: ${toError(thrown).message}`,
-      "Check who owns it, or choose another with RIFFD_STATE_DIR or RIFFD_STORE_DIR.",
-      thrown,
-    );
-  }
 }
 
 function isLocked(error: Error): boolean {

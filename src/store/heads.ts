@@ -3,6 +3,7 @@
 // opening; a torn last line is ignored.
 import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { locationOf, type StoreTarget } from "../config/store-target.ts";
 import { xxh64Hex } from "../core/hash.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import type { HeadKeeper } from "../sync/context.ts";
@@ -20,6 +21,12 @@ export interface Setback {
   readonly expected: Head;
   /** null: the session is not in the store. */
   readonly found: Head | null;
+}
+
+/** One for each database, however it is reached. */
+export function headsKey(target: StoreTarget): string {
+  if (target.kind !== "remote") return locationOf(target);
+  return `surrealdb://${new URL(target.url).host}/${target.namespace}/${target.database}`;
 }
 
 export class Heads implements HeadKeeper {
@@ -59,6 +66,10 @@ export class Heads implements HeadKeeper {
   /** How many sessions are known. */
   get size(): number {
     return this.#heads.size;
+  }
+
+  sessions(): Iterable<string> {
+    return this.#heads.keys();
   }
 
   find(sessionId: string): Head | undefined {

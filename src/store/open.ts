@@ -2,14 +2,16 @@
 
 import { randomUUID } from "node:crypto";
 import { hostname } from "node:os";
+import type { Surreal } from "surrealdb";
 import { findHostId, type Paths, readHostId } from "../config/paths.ts";
-import { locationOf, type StoreTarget } from "../config/store-target.ts";
+import { type EmbeddedTarget, locationOf, type StoreTarget } from "../config/store-target.ts";
 import { RiffError } from "../errors.ts";
+import { createPrivateFolder } from "../private-folder.ts";
 import type { Database } from "./database.ts";
 import { EmbeddedDatabase } from "./embedded-database.ts";
-import { createPrivateFolder, openEngine } from "./engine.ts";
-import { Heads, type Setback } from "./heads.ts";
-import { RemoteDatabase, type RemoteEvents } from "./remote-database.ts";
+import { openEngine } from "./engine.ts";
+import { Heads, headsKey, type Setback } from "./heads.ts";
+import { type Patience, RemoteDatabase, type RemoteEvents } from "./remote-database.ts";
 import { applyMigrations, readMigrations, schemaFault, schemaStatus } from "./schema.ts";
 import { copyStore, storeExists } from "./store-copy.ts";
 import { SurrealStore } from "./surreal-store.ts";
@@ -30,6 +32,10 @@ export interface OpenOptions {
   readonly events: RemoteEvents;
   /** Aborted: waiting for a server ends. */
   readonly signal: AbortSignal;
+  /** With a server; that of a command if left out. */
+  readonly patience?: Patience;
+  /** How long an embedded store's lock is waited for; a few seconds if left out. */
+  readonly lockWaitMs?: number;
 }
 
 const QUIETLY: OpenOptions = {
@@ -40,8 +46,8 @@ const QUIETLY: OpenOptions = {
 
 /** Opens the database of a target, whatever is in it. Throws the codes of `openEngine` and `RemoteDatabase.open`. */
 export async function openDatabase(target: StoreTarget, options: OpenOptions = QUIETLY): Promise<Database> {
-  if (target.kind === "remote") return RemoteDatabase.open(target, options.events, options.signal);
-  return new EmbeddedDatabase(await openEngine(target.dir), locationOf(target));
+  if (target.kind !== "embedded") return RemoteDatabase.open(target, options.events, options.signal, options.patience);
+  return new EmbeddedDatabase(await openEngine(target.dir, options.lockWaitMs), locationOf(target));
 }
 
 /** Opens a store; one that is new gets its schema. Throws the codes of `openDatabase` and `applyMigrations`. */
@@ -56,7 +62,9 @@ export async function openStore(
   await prepareSchema(target, database);
   if (!options.readOnly) await registerHost(database, host);
   const store = new SurrealStore(database);
-  const heads = Heads.open(stateDir, headsKey(target));
+  // Making the file smaller would cut off a daemon that is writing to it.
+  const isOnlyRead = options.readOnly || target.kind === "daemon";
+  const heads = isOnlyRead ? Heads.read(stateDir, headsKey(target)) : Heads.open(stateDir, headsKey(target));
   const setbacks = heads.size === 0 ? [] : heads.setbacks(await store.chainHeads());
   return {
     store,
@@ -72,13 +80,14 @@ export async function openStore(
 
 /**
  * An embedded store is brought to this riffd's schema. On a server, which others may share, only a database that has none
- * is set up; an older one is its owner's to bring up to date.
+ * is set up; an older one is its owner's to bring up to date, and a daemon's is the daemon's.
  */
 async function prepareSchema(target: StoreTarget, database: Database): Promise<void> {
   const migrations = readMigrations();
   const status = await schemaStatus(database, migrations);
   const fault = schemaFault(status);
   if (fault === null) return;
+  if (status.state === "older" && target.kind === "daemon") throw olderDaemon(database.location);
   if (status.state !== "fresh" && (target.kind === "remote" || status.state !== "older")) throw fault;
   await applyMigrations(database, migrations);
 }
@@ -98,10 +107,33 @@ async function registerHost(database: Database, host: string): Promise<void> {
   );
 }
 
-/** One for each database, however it is reached. */
-export function headsKey(target: StoreTarget): string {
-  if (target.kind === "embedded") return locationOf(target);
-  return `surrealdb://${new URL(target.url).host}/${target.namespace}/${target.database}`;
+/**
+ * Where a store that was rolled back has been brought up to date from the files, its chains are what this machine knows
+ * from now on. A chain that is as long as it was but another one was not rolled back: that stays told. `read`: ids of the
+ * sessions that were read.
+ */
+export async function adoptHeads(
+  { store, heads, setbacks }: Pick<OpenStore, "store" | "heads" | "setbacks">,
+  read: ReadonlySet<string>,
+): Promise<void> {
+  const healed = setbacks.filter(
+    ({ sessionId, expected, found }) => found !== null && found.chain < expected.chain && read.has(sessionId),
+  );
+  if (healed.length === 0) return;
+  const chains = new Map((await store.chainHeads()).map((row) => [row.session_id, row]));
+  for (const { sessionId } of healed) {
+    const now = chains.get(sessionId);
+    if (now !== undefined && now.head !== heads.find(sessionId)?.head) heads.advance(sessionId, now.chain, now.head);
+  }
+}
+
+/** Its schema is not to change below it. */
+export function olderDaemon(location: string): RiffError {
+  return new RiffError(
+    "RIFF_DAEMON_RUNNING",
+    `The daemon that has the store ${location} is of an older riffd than this one.`,
+    "Stop it (`riffd stop`) and start this one: that brings the store's schema up to date.",
+  );
 }
 
 /** A store that is only looked at. */
@@ -135,18 +167,13 @@ export async function openStoreView(
   const nothing: StoreView = { ...view, base: null, setbacks: heads.setbacks([]), close: async () => {} };
   if (target.kind === "embedded") {
     if (!storeExists(target.dir)) return nothing;
-    const copy = await copyStore(target.dir);
+    const database = await openStoreCopy(target);
     try {
-      const database = new EmbeddedDatabase(await openEngine(copy.dir), view.location);
       await applyMigrations(database, readMigrations());
-      return await over(database, async () => {
-        await database.close();
-        copy.remove();
-      });
+      return await over(database, () => database.close());
     } catch (thrown) {
-      copy.remove();
-      if (!(thrown instanceof RiffError)) throw thrown;
-      throw new RiffError(thrown.code, thrown.message.replaceAll(copy.dir, target.dir), thrown.hint, thrown.cause);
+      await database.close();
+      throw thrown;
     }
   }
   const database = await RemoteDatabase.open(target, events, signal);
@@ -158,4 +185,33 @@ export async function openStoreView(
   const fault = schemaFault(status);
   if (fault !== null) throw fault;
   return over(database, () => database.close());
+}
+
+/**
+ * A copy of an embedded store, which is gone when it is closed: neither the store's files nor the state folder are touched.
+ * Throws the codes of `openEngine` and `copyStore`.
+ */
+export async function openStoreCopy(target: EmbeddedTarget): Promise<Database> {
+  const copy = await copyStore(target.dir);
+  try {
+    return new CopiedDatabase(await openEngine(copy.dir), locationOf(target), () => copy.remove());
+  } catch (thrown) {
+    copy.remove();
+    if (!(thrown instanceof RiffError)) throw thrown;
+    throw new RiffError(thrown.code, thrown.message.replaceAll(copy.dir, target.dir), thrown.hint, thrown.cause);
+  }
+}
+
+class CopiedDatabase extends EmbeddedDatabase {
+  readonly #remove: () => void;
+
+  constructor(surreal: Surreal, location: string, remove: () => void) {
+    super(surreal, location);
+    this.#remove = remove;
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.#remove();
+  }
 }

@@ -91,7 +91,7 @@ export function schemaFault(status: SchemaStatus): RiffError | null {
       return new RiffError(
         "RIFF_SCHEMA_NEWER",
         `The store has schema version ${status.at}, which this riffd does not know.`,
-        "Update riffd: a newer version has written this store.",
+        "Update riffd: a newer version has written this store. Or restore a backup from before into another folder (RIFFD_STORE_DIR).",
       );
     case "changed":
       return new RiffError(

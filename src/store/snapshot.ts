@@ -1,18 +1,9 @@
 // All rows of a store as they were at one moment, in batches, while others go on writing to it.
 import { createHash } from "node:crypto";
-import {
-  BoundExcluded,
-  BoundIncluded,
-  RecordId,
-  RecordIdRange,
-  type Surreal,
-  type SurrealTransaction,
-  Table,
-  UnavailableFeatureError,
-  UnsupportedFeatureError,
-} from "surrealdb";
+import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange, type Surreal, Table } from "surrealdb";
 import { RiffError, toError } from "../errors.ts";
-import { type Cut, NumberedCuts, PlacedCuts } from "./cuts.ts";
+import { type Cut, feedCuts, NumberedCuts, PlacedCuts } from "./cuts.ts";
+import { beginTransaction } from "./moment.ts";
 import type { DbRow } from "./rows.ts";
 import { type Migration, tablesOf } from "./schema.ts";
 import { run } from "./transaction.ts";
@@ -31,6 +22,8 @@ const TRANSIENT: readonly string[] = ["staged"];
 /** Written by the migrations themselves. */
 const OWN = "schema_version";
 
+/** Its ids are numbers without gaps. */
+const FEED = "feed";
 const NUMBERED = { commit: "chain", repair_event: "event_count" } as const;
 const PLACED: readonly string[] = ["message", "record", "quarantine", "source_segment"];
 
@@ -85,7 +78,7 @@ export class Snapshot {
    * `batches` throws SnapshotMoved at its end if something was written meanwhile.
    */
   static async take(db: Surreal, migrations: readonly Migration[], transactions = true): Promise<Snapshot> {
-    const transaction = transactions ? await begin(db) : null;
+    const transaction = transactions ? await beginTransaction(db) : null;
     const reader = new SnapshotReader(transaction ?? db);
     try {
       const checkpoint = transaction === null ? await reader.checkpoint() : null;
@@ -116,6 +109,7 @@ export class Snapshot {
 
   async #cuts(table: string): Promise<readonly Cut[]> {
     if (PLACED.includes(table)) return this.#placed.cuts;
+    if (table === FEED) return feedCuts(this.counts.get(FEED) ?? 0);
     if (table !== "commit" && table !== "repair_event") {
       return await this.#reader.listedCuts(table, LISTED_PAGE[table] ?? DEFAULT_PAGE);
     }
@@ -134,16 +128,6 @@ export class Snapshot {
         rows: Number(written),
       });
     }
-  }
-}
-
-/** null where there are no transactions over several queries. */
-async function begin(db: Surreal): Promise<SurrealTransaction | null> {
-  try {
-    return await db.beginTransaction();
-  } catch (thrown) {
-    if (thrown instanceof UnsupportedFeatureError || thrown instanceof UnavailableFeatureError) return null;
-    throw thrown;
   }
 }
 
@@ -226,14 +210,12 @@ class SnapshotReader {
     }
   }
 
-  /** Changes with every commit and every checkpoint. */
+  /** Changes with every commit and every checkpoint, and when commits are given places in the feed. */
   async checkpoint(): Promise<string> {
-    const [sessions, sources] = await this.read<[DbRow[], DbRow[]]>(
-      "SELECT id, chain, head FROM session; SELECT * FROM source;",
+    const found = await this.read<[DbRow[], DbRow[], DbRow[]]>(
+      "SELECT id, chain, head FROM session; SELECT * FROM source; SELECT last FROM feed_head;",
     );
-    return createHash("sha256")
-      .update(JSON.stringify([sessions, sources]))
-      .digest("hex");
+    return createHash("sha256").update(JSON.stringify(found)).digest("hex");
   }
 
   async close(): Promise<void> {

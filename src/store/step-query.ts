@@ -59,6 +59,7 @@ class Builder {
     this.#rows();
     this.#changes();
     this.#add(this.#one("INSERT INTO commit $log RETURN VALUE n", "commit"));
+    this.#add(this.#one("INSERT INTO feed_waiting { id: $log.id } RETURN VALUE id", "feed"));
     this.#forgetting();
     this.#add(this.#one("UPSERT $held CONTENT $row RETURN VALUE chain", "session"));
     if (this.#ahead.length > 0) this.#add("DELETE staged:[$step, NONE]..[$step, ..] RETURN NONE;");

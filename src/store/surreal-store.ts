@@ -3,6 +3,7 @@
 import { RecordId, type Surreal } from "surrealdb";
 import { Backoff } from "../backoff.ts";
 import { RiffError, toError } from "../errors.ts";
+import type { Feed } from "../sync/feed.ts";
 import { decodeSegment, tailOf } from "../sync/segment-codec.ts";
 import { STEP_LIMITS, type StepLimits } from "../sync/steps.ts";
 import type {
@@ -33,6 +34,7 @@ import type {
   UnresolvedRow,
 } from "../sync/store.ts";
 import { type Database, Unanswered } from "./database.ts";
+import { SurrealFeed } from "./feed.ts";
 import {
   compactEngine,
   type Run,
@@ -87,9 +89,12 @@ const MAX_ATTEMPTS = 10;
 export class SurrealStore implements Store {
   /** For the few readers with queries of their own. */
   readonly database: Database;
+  /** All commits, for those who follow them. */
+  readonly feed: Feed;
 
   constructor(database: Database) {
     this.database = database;
+    this.feed = new SurrealFeed(database);
   }
 
   get location(): string {

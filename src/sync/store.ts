@@ -178,12 +178,14 @@ export interface SegmentRow {
   readonly shared_with: number | null;
 }
 
-export type EventType =
-  | "message_added"
-  | "parent_repaired"
-  | "content_updated"
-  | "corruption_fixed"
-  | "message_removed";
+export const EVENT_TYPES = [
+  "message_added",
+  "parent_repaired",
+  "content_updated",
+  "corruption_fixed",
+  "message_removed",
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
 
 /** Where the bytes of a value are in the archive. */
 export interface ByteRange {

@@ -3,7 +3,7 @@
 import { RecordId } from "surrealdb";
 import { readRowsBetween, readStrayIds } from "../store/placed-rows.ts";
 import { type DbRow, sessionRecord, sourceRecord } from "../store/rows.ts";
-import type { SurrealStore } from "../store/surreal-store.ts";
+import { SurrealStore } from "../store/surreal-store.ts";
 import { type PlacedTable, placeOf } from "../sync/proof/difference.ts";
 import type { EntryTable, Forgotten, SourceKey } from "../sync/store.ts";
 
@@ -26,12 +26,30 @@ export const SESSION_TABLES = [
 ] as const;
 export type SessionTable = (typeof SESSION_TABLES)[number];
 
+interface FeedState {
+  /** The last place that was given out, as it is told. */
+  readonly last: unknown;
+  /** One row before the first place, and one behind the last, if there are any. */
+  readonly beyond: readonly RecordId[];
+  /** Those of commits without a place, in the order of their keys. */
+  readonly waiting: readonly RecordId[];
+  /** How many commits each session says it has. */
+  readonly chains: ReadonlyMap<unknown, number>;
+}
+
+type FoundFeed = Omit<FeedState, "chains"> & { sessions: readonly { id: RecordId; chain: number }[] };
+
 export class VerifyReader {
   readonly store: SurrealStore;
   #forgotten: Promise<Forgotten> | null = null;
 
   constructor(store: SurrealStore) {
     this.store = store;
+  }
+
+  /** What `read` gives, whose reader sees the store as it is at one moment; it may run again. */
+  atOneMoment<T>(read: (reader: VerifyReader) => Promise<T>): Promise<T> {
+    return this.store.database.atOneMoment((moment) => read(new VerifyReader(new SurrealStore(moment))));
   }
 
   /** Record ids of all sessions, in the order of their keys. */
@@ -127,6 +145,32 @@ export class VerifyReader {
   async forgottenSessions(): Promise<string[]> {
     const [ids] = await this.read<[string[]]>("SELECT VALUE session_id FROM session WHERE forgotten_at IS NOT NONE");
     return ids;
+  }
+
+  /** The feed as it is at one moment, but for its rows up to its head, which never change. */
+  async feedState(): Promise<FeedState> {
+    const [{ last, beyond, waiting, sessions }] = await this.read<[FoundFeed]>(
+      `RETURN {
+         LET $last = (SELECT VALUE last FROM ONLY feed_head:feed) ?? 0;
+         RETURN {
+           last: $last,
+           beyond: array::concat(
+             (SELECT VALUE id FROM feed:..[1] LIMIT 1), (SELECT VALUE id FROM feed:[$last, ..].. LIMIT 1)),
+           waiting: (SELECT VALUE id FROM feed_waiting),
+           sessions: (SELECT id, chain FROM session)
+         }
+       }`,
+    );
+    return { last, beyond, waiting, chains: new Map(sessions.map(({ id, chain }) => [id.id, chain])) };
+  }
+
+  /** The rows of the feed from its first place to `last`, in pages. */
+  async *feed(last: number): AsyncGenerator<DbRow[]> {
+    for (let from = 1; from <= last; from += PAGE) {
+      const to = Math.min(last, from + PAGE - 1);
+      const [rows] = await this.read<[DbRow[]]>("SELECT * FROM feed:[$from]..=[$to]", { from, to });
+      yield rows;
+    }
   }
 
   /** Rows of a generation with `from <= offset < to`, at most `limits` of each table. */

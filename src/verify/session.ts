@@ -2,6 +2,7 @@
 // once, from its first byte to its last, in memory that does not grow with it (but for the graph).
 
 import { RiffError, toError } from "../errors.ts";
+import { Unanswered } from "../store/database.ts";
 import { unresolvedFromDb } from "../store/rows.ts";
 import type { Files } from "../sync/files.ts";
 import { interrupted, versionKey } from "../sync/look.ts";
@@ -73,6 +74,7 @@ export async function verifySession(context: VerifyContext, sessionId: string): 
 export function problemOf(thrown: unknown): string {
   const error = toError(thrown);
   if (error instanceof Difference) return error.message;
+  if (error instanceof Unanswered) throw error;
   if (error instanceof RiffError) {
     if (error.code !== "RIFF_STORE_DAMAGED") throw error;
     return error.message;

@@ -1,8 +1,8 @@
-// Proves a store: each session by itself, then what holds them together. One bad session never stops the others.
+// Proves a store: each session as it is at one moment, then what holds them together. One bad session never stops the others.
 import type { Setback } from "../store/heads.ts";
 import { show } from "../sync/proof/difference.ts";
 import { problemOf, type SessionVerdict, type VerifyContext, verifySession } from "./session.ts";
-import { verifyWhole } from "./whole.ts";
+import { verifyGuards, verifyWhole } from "./whole.ts";
 
 /** Proves sessions in the order given; those that this machine knows but the store does not are told as well. */
 export async function* verifySessions(
@@ -13,8 +13,9 @@ export async function* verifySessions(
   const lost = new Map(setbacks.filter(({ found }) => found === null).map((setback) => [setback.sessionId, setback]));
   for (const id of sessionIds) {
     const setback = lost.get(id);
-    if (setback === undefined) yield await verifySession(context, id);
-    else {
+    if (setback === undefined) {
+      yield await context.reader.atOneMoment((reader) => verifySession({ ...context, reader }, id));
+    } else {
       const problem = `the session is not in the store, but this machine wrote its commit ${setback.expected.chain}`;
       yield { sessionId: id, problem, notes: [], commits: 0, events: 0, messages: 0, bytes: 0 };
     }
@@ -31,9 +32,15 @@ export async function listSessions({ reader }: VerifyContext): Promise<{ ids: st
 }
 
 /** What is wrong with the store as a whole, in words. */
-export async function verifyStore({ reader }: VerifyContext, sessionIds: readonly string[]): Promise<string[]> {
+export async function verifyStore(context: VerifyContext): Promise<string[]> {
+  const { reader } = context;
   try {
-    return await verifyWhole(reader, sessionIds);
+    const guards = await verifyGuards(reader);
+    const whole = await reader.atOneMoment(async (moment) => {
+      const { ids } = await listSessions({ ...context, reader: moment });
+      return verifyWhole(moment, ids);
+    });
+    return [...guards, ...whole];
   } catch (thrown) {
     return [problemOf(thrown)];
   }

@@ -3,12 +3,19 @@ import { DateTime, RecordId } from "surrealdb";
 import { toError } from "../errors.ts";
 import { isDenied } from "../store/transaction.ts";
 import { show } from "../sync/proof/difference.ts";
+import { proveFeed } from "./feed.ts";
 import { keyOf, SESSION_TABLES, type VerifyReader } from "./reader.ts";
 
-/** Proves the whole store, but for what its sessions prove. Returns what is wrong, in words. */
-export async function verifyWhole(reader: VerifyReader, sessionIds: readonly string[]): Promise<string[]> {
+/** Proves that the append-only tables refuse changes. Returns what is wrong, in words. */
+export async function verifyGuards(reader: VerifyReader): Promise<string[]> {
   const problems: string[] = [];
   for (const guard of GUARDS) problems.push(...(await proveGuard(reader, guard)));
+  return problems;
+}
+
+/** Proves the rest of the whole store, but for what its sessions prove. Returns what is wrong, in words. */
+export async function verifyWhole(reader: VerifyReader, sessionIds: readonly string[]): Promise<string[]> {
+  const problems: string[] = [];
   for (const table of SESSION_TABLES) {
     for (const id of await reader.strayIds(table, sessionIds)) {
       problems.push(`${table}:${show(id.id)} belongs to no session in the store`);
@@ -19,6 +26,8 @@ export async function verifyWhole(reader: VerifyReader, sessionIds: readonly str
     if (!known.has(id)) problems.push(`unresolved parents belong to ${show(id)}, which is no session in the store`);
   }
   problems.push(...(await proveNotAgain(reader)));
+  const feedProblem = await proveFeed(reader);
+  if (feedProblem !== null) problems.push(feedProblem);
   const owners = new Map<unknown, unknown>();
   for (const row of await reader.sources()) {
     const { session_id } = row;
@@ -48,7 +57,7 @@ async function proveNotAgain(reader: VerifyReader): Promise<string[]> {
 }
 
 interface Guard {
-  readonly table: "commit" | "repair_event" | "source_segment" | "forgotten" | "not_again";
+  readonly table: "commit" | "repair_event" | "source_segment" | "forgotten" | "not_again" | "feed";
   /** A change of any row; null: there is no column to change. */
   readonly change: string | null;
   /** Tried where the table has none; null: then there is nothing to guard in the whole store. */
@@ -69,6 +78,7 @@ const GUARDS: readonly Guard[] = [
   },
   { table: "forgotten", change: "length = length + 1", row: null },
   { table: "not_again", change: null, row: null },
+  { table: "feed", change: "n = n + 1", row: { session_id: "", n: 0 } },
 ];
 
 const NEVER_KEPT = "riffd: this is never kept";

@@ -15,6 +15,7 @@ import { applyMigrations, type Migration, readMigrations } from "../../src/store
 import { Snapshot, SnapshotMoved } from "../../src/store/snapshot.ts";
 import { SurrealStore } from "../../src/store/surreal-store.ts";
 import { run } from "../../src/store/transaction.ts";
+import { FEED_START } from "../../src/sync/feed.ts";
 import type { Store } from "../../src/sync/store.ts";
 import { historyArb } from "../support/arbitraries.ts";
 import { chain, type Json, jsonl, userMessage, uuid } from "../support/builders.ts";
@@ -135,6 +136,28 @@ describe("a backup", () => {
     expect(await dumped(store)).toEqual(await dumped(bench.store));
     const again = await save(await Snapshot.take(into.surreal, readMigrations()));
     expect(await rowsOf(again)).toEqual(original);
+  });
+
+  test("brings the feed along: cursors stay valid, what waited for a place gets one, and later commits come behind", async () => {
+    const bench = await Workbench.create();
+    bench.write("-p/gear.jsonl", jsonl(...messages(1200, 1000, "cog")));
+    bench.stepLimits = { bytes: 100_000, rows: 2 };
+    await bench.sync();
+    const fed = await bench.store.feed.read(FEED_START, 1000);
+    expect(fed.length).toBeGreaterThan(500);
+    const cursor = fed[300]!.cursor;
+    bench.write("-p/spoke.jsonl", jsonl(...chain(3)));
+    await bench.sync();
+    const into = await emptyDatabase(bench);
+    const restored = Workbench.over(into, bench.root);
+    await restore(await backUp(bench), into);
+    const whole = await bench.store.feed.read(FEED_START, 2000);
+    expect(whole.slice(0, fed.length)).toEqual(fed);
+    expect(await restored.store.feed.read(cursor, 2000)).toEqual(whole.slice(301));
+    bench.write("-p/spoke.jsonl", jsonl(...chain(4)));
+    await restored.sync();
+    expect(await restored.store.feed.read(whole.at(-1)!.cursor, 10)).toMatchObject([{ session_id: "spoke", n: 3 }]);
+    expect((await verifyAll(restored)).problems).toEqual([]);
   });
 
   test("shows the store as it was at one moment, while a sync goes on writing to it", async () => {

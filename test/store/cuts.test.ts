@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { NumberedCuts, PlacedCuts } from "../../src/store/cuts.ts";
+import { feedCuts, NumberedCuts, PlacedCuts } from "../../src/store/cuts.ts";
 
 /** The engine's order of keys, for those that there are here. */
 function compare(a: readonly (string | number)[], b: readonly (string | number)[]): number {
@@ -22,6 +22,17 @@ function pagesOf(keys: readonly (string | number)[][], cuts: readonly unknown[])
 
 const isSorted = (cuts: readonly unknown[]) =>
   cuts.every((cut, i) => i === 0 || compare(cuts[i - 1] as string[], cut as string[]) < 0);
+
+test("the feed is cut into full pages", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 3000 }), (count) => {
+      const keys = Array.from({ length: count }, (_, i) => [i + 1]);
+      const pages = pagesOf(keys, feedCuts(count));
+      expect(pages.slice(0, -1).every((rows) => rows === 500)).toBe(true);
+      expect(pages.at(-1)).toBeLessThanOrEqual(500);
+    }),
+  );
+});
 
 test("numbered rows are cut into full pages, over the borders of sessions", () => {
   fc.assert(

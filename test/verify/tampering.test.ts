@@ -17,6 +17,8 @@ const FIRST = chain(6);
 /** Offset of the value with this number, counted from 0, in a file of one value a line. */
 const offsetIn = (values: readonly Json[], index: number) => jsonl(...values.slice(0, index)).length;
 
+const FEED_TABLES = ["feed", "feed_head", "feed_waiting"];
+
 let bench: Workbench;
 let path: string;
 /** All rows, by table, as they were before a test. */
@@ -42,6 +44,7 @@ beforeAll(async () => {
   bench.write("-p/spoke.jsonl", jsonl(kept!, { ...changed!, parentUuid: uuid(50) }));
   await bench.sync();
   bench.write("-p/gear.jsonl", jsonl(...chain(9)));
+  await bench.store.feed.latest();
   await bench.sync();
   untouched = await readTables();
 });
@@ -71,7 +74,7 @@ async function alter(text: string, parameters: Record<string, unknown> = {}): Pr
 
 async function readTables(): Promise<Map<string, DbRow[]>> {
   const tables = new Map<string, DbRow[]>();
-  for (const table of [...SESSION_TABLES, "session", "source", "unresolved", "content_part"]) {
+  for (const table of [...SESSION_TABLES, "session", "source", "unresolved", "content_part", ...FEED_TABLES]) {
     const [rows] = await run<[DbRow[]]>(bench.store.db, `SELECT * FROM ${table}`);
     tables.set(table, rows);
   }
@@ -402,6 +405,41 @@ describe("a checkpoint", () => {
   test("that is missing is named", async () => {
     await alter("DELETE source WHERE session_id = 'gear'");
     expect((await problems())[0]).toBe(`gear: there is no checkpoint for its file ${path}`);
+  });
+});
+
+describe("the feed", () => {
+  const last = 8;
+
+  test("names a place that was deleted, or taken by another commit", async () => {
+    await alter("DELETE feed:[3]");
+    expect(await problems()).toEqual(["place 3 of the feed is missing: [4] follows"]);
+    await alter("INSERT INTO feed { id: [3], session_id: 'gear', n: 1 }");
+    expect(await problems()).toEqual(['place 3 of the feed: commit 3 of the session "gear" is due, not 1']);
+  });
+
+  test("names a row outside of it, and a head that is not its last place", async () => {
+    await alter("INSERT INTO feed { id: [0], session_id: 'gear', n: 1 }");
+    expect(await problems()).toEqual([`feed:[0] stands outside of the feed, which ends with place ${last}`]);
+    await alter("DELETE feed:[0]; UPDATE feed_head SET last = $less", { less: last - 1 });
+    expect(await problems()).toEqual([`feed:[${last}] stands outside of the feed, which ends with place ${last - 1}`]);
+    await alter("UPDATE feed_head SET last = $more", { more: last + 1 });
+    expect(await problems()).toEqual([`place ${last + 1} of the feed is missing: the last one is ${last + 1}`]);
+    await alter("DELETE feed_head");
+    expect(await problems()).toEqual(["feed:[1] stands outside of the feed, which ends with place 0"]);
+  });
+
+  test("names a commit that was taken from it, and one that is not there", async () => {
+    await alter("DELETE feed_waiting");
+    expect(await problems()).toEqual(['commit 3 of the session "gear" has no place in the feed, and waits for none']);
+    await alter("INSERT INTO feed_waiting [{ id: ['gear', 3] }, { id: ['gear', 4] }]");
+    expect(await problems()).toEqual([
+      'feed_waiting:["gear",4] waits for a place in the feed: the session "gear" has no commit 4',
+    ]);
+    await alter("DELETE feed_waiting:['gear', 4]; INSERT INTO feed_waiting { id: ['lost', 1] }");
+    expect(await problems()).toEqual([
+      'feed_waiting:["lost",1] waits for a place in the feed: the session "lost" has no commit 1',
+    ]);
   });
 });
 
