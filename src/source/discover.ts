@@ -1,7 +1,7 @@
 // Projects folders → transcripts. Reads directories only; links are not followed.
 import type { Dirent } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
-import { join, relative, sep } from "node:path";
+import { basename, dirname, join, relative, sep } from "node:path";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import type { Transcript } from "../sync/transcript.ts";
 import type { ProjectFilter } from "./project-filter.ts";
@@ -12,6 +12,8 @@ const OTHER_FOLDERS = new Set(["memory", "tool-results", "workflows"]);
 export interface Discovered {
   /** In the order of their paths. */
   readonly transcripts: readonly Transcript[];
+  /** The roots that are there, without links. */
+  readonly roots: readonly string[];
   /** Folders that were read to their end; a file that is missing from one of them is gone. */
   readonly folders: ReadonlySet<string>;
   /** Folders of projects that were not to be read. */
@@ -25,8 +27,10 @@ export interface Discovered {
  * problem, not an exception.
  */
 export async function discover(roots: readonly string[], wanted: ProjectFilter = () => true): Promise<Discovered> {
-  const found: Findings = { transcripts: [], folders: new Set(), skipped: new Set(), problems: [], wanted };
-  for (const root of await realRoots(roots, found.problems)) await walk(root, root, found);
+  const problems: RiffError[] = [];
+  const real = await realRoots(roots, problems);
+  const found: Findings = { roots: real, transcripts: [], folders: new Set(), skipped: new Set(), problems, wanted };
+  for (const root of real) await walk(root, root, found);
   found.transcripts.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   return found;
 }
@@ -41,10 +45,22 @@ async function realRoots(roots: readonly string[], problems: RiffError[]): Promi
       problems.push(unreadable(root, thrown));
     }
   }
-  return [...real].filter((root) => ![...real].some((other) => other !== root && root.startsWith(other + sep))).sort();
+  return outermost(real);
+}
+
+/** Those of the folders that lie in no other, each once. */
+export function outermost(folders: Iterable<string>): string[] {
+  const all = [...new Set(folders)];
+  return all.filter((folder) => !all.some((other) => isBelow(other, folder))).sort();
+}
+
+/** Whether a path lies in a folder, at whatever depth. */
+export function isBelow(folder: string, path: string): boolean {
+  return path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 }
 
 interface Findings {
+  readonly roots: readonly string[];
   readonly transcripts: Transcript[];
   readonly folders: Set<string>;
   readonly skipped: Set<string>;
@@ -66,7 +82,7 @@ async function walk(root: string, folder: string, found: Findings): Promise<void
     if (entry.isDirectory() && folder === root && !found.wanted(entry.name)) {
       found.skipped.add(path);
     } else if (entry.isDirectory()) {
-      if (!OTHER_FOLDERS.has(entry.name) || insideSubagents(root, folder)) await walk(root, path, found);
+      if (holdsTranscripts(root, path)) await walk(root, path, found);
     } else if (entry.isFile()) {
       const transcript = transcriptAt(root, path);
       if (transcript !== null) found.transcripts.push(transcript);
@@ -74,8 +90,9 @@ async function walk(root: string, folder: string, found: Findings): Promise<void
   }
 }
 
-function insideSubagents(root: string, folder: string): boolean {
-  return relative(root, folder).split(sep).includes("subagents");
+/** Whether there may be transcripts in a folder below a root, provided that there may be in the folder around it. */
+export function holdsTranscripts(root: string, folder: string): boolean {
+  return !OTHER_FOLDERS.has(basename(folder)) || relative(root, dirname(folder)).split(sep).includes("subagents");
 }
 
 /** What a path below a projects folder is: a transcript, or null for everything else. */
