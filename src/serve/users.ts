@@ -1,5 +1,6 @@
 // The users that may sign in to the served store. They are SurrealDB's own: it keeps their passwords as argon2 hashes.
 import { toSurqlString } from "surrealdb";
+import { RiffError } from "../errors.ts";
 
 export const ROLES = ["viewer", "editor", "owner"] as const;
 export const LEVELS = ["database", "namespace", "root"] as const;
@@ -29,8 +30,18 @@ export async function defineUser(query: Query, { name, password, role, level }: 
   );
 }
 
+/** Throws RIFF_SERVE_FAILED where nobody could sign in. */
+export async function requireUsers(query: Query): Promise<void> {
+  if (await hasUsers(query)) return;
+  throw new RiffError(
+    "RIFF_SERVE_FAILED",
+    "The store has no users, so nobody could sign in.",
+    "Make one: `riffd serve --user NAME` asks for a password, makes the user, and serves; with --no-listen it only makes the user.",
+  );
+}
+
 /** Whether anybody could sign in: there is a user, or another way of access, at some level. */
-export async function hasUsers(query: Query): Promise<boolean> {
+async function hasUsers(query: Query): Promise<boolean> {
   const levels = (await query("INFO FOR ROOT; INFO FOR NS; INFO FOR DB")) as Record<"users" | "accesses", object>[];
   return levels.some(({ users, accesses }) => Object.keys({ ...users, ...accesses }).length > 0);
 }

@@ -1,0 +1,41 @@
+// What needs somebody, with what to do: told in the status as long as it lasts.
+import type { Problem } from "../control/protocol.ts";
+import type { Setback } from "../store/heads.ts";
+import type { PipelineStatus } from "../sync/pipeline-status.ts";
+import type { WatchStatus } from "../sync/watching.ts";
+
+/** Files that are told one by one. */
+const MAX_FILES = 10;
+
+export interface Troubled {
+  readonly store: Problem | null;
+  readonly pipeline: PipelineStatus;
+  readonly watch: WatchStatus;
+  /** Sessions that the store was behind on, and that could not be read again. */
+  readonly setbacks: readonly Setback[];
+  readonly started: Date;
+}
+
+export function problemsOf({ store, pipeline, watch, setbacks, started }: Troubled): Problem[] {
+  const problems: Problem[] = store === null ? [] : [store];
+  for (const { message, hint } of watch.troubles) problems.push({ message, hint, since: started });
+  const aside = pipeline.live.filter(({ state }) => state === "quarantined");
+  for (const { path, error, changed_at } of aside.slice(0, MAX_FILES)) {
+    problems.push({
+      message: `${path} is set aside until it changes: ${error?.message ?? "it cannot be read"}`,
+      hint: error?.hint ?? "This is a bug: please report it with what the log says of it.",
+      since: changed_at,
+    });
+  }
+  const more = pipeline.backlog.quarantined - Math.min(aside.length, MAX_FILES);
+  if (more > 0)
+    problems.push({ message: `${more} more files are set aside`, hint: "The log names them.", since: started });
+  if (setbacks.length > 0) {
+    problems.push({
+      message: `The store was behind what this machine last wrote to it, for ${setbacks.length} sessions: it was rolled back or damaged.`,
+      hint: "`riffd verify --all` tells what is missing.",
+      since: started,
+    });
+  }
+  return problems;
+}
