@@ -1,8 +1,8 @@
 // How far a pass is, on a terminal: sessions, messages, rate and time left. Draws nothing for a pass that is over soon.
 import { Presets, SingleBar } from "cli-progress";
-import type { Step } from "../sync/store.ts";
-import type { Planned } from "../sync/sync.ts";
+import type { WrittenStep } from "../control/protocol.ts";
 import { formatCount, plural } from "./output.ts";
+import type { PlannedTarget } from "./sync-pass.ts";
 
 /** A pass that is shorter than this shows no bar. */
 const PATIENCE_MS = 400;
@@ -20,9 +20,9 @@ export class Workload {
   messages = 0;
 
   /** `sizeOf` a path: the bytes of its file. Bytes that are archived are not read again, or soon. */
-  constructor(planned: readonly Planned[], sizeOf: (path: string) => number) {
-    for (const { path, sessionId, source } of planned) {
-      const work = SESSION_COST + Math.max(0, sizeOf(path) - (source?.archived ?? 0));
+  constructor(planned: readonly PlannedTarget[], sizeOf: (path: string) => number) {
+    for (const { path, sessionId, archived } of planned) {
+      const work = SESSION_COST + Math.max(0, sizeOf(path) - (archived ?? 0));
       this.#left.set(sessionId, work);
       this.#total += work;
     }
@@ -41,11 +41,11 @@ export class Workload {
     return this.#total === 0 ? 1 : this.#done / this.#total;
   }
 
-  wrote({ session, commit, messages }: Pick<Step, "session" | "commit" | "messages">): void {
-    this.messages += messages.length;
-    const left = this.#left.get(session.session_id) ?? 0;
+  wrote({ session_id, messages, bytes }: WrittenStep): void {
+    this.messages += messages;
+    const left = this.#left.get(session_id) ?? 0;
     // The last bit of a session is done when its job ends; a rewrite may take more than was planned.
-    this.#take(session.session_id, Math.min(commit.to - commit.from, Math.max(0, left - SESSION_COST)));
+    this.#take(session_id, Math.min(bytes, Math.max(0, left - SESSION_COST)));
   }
 
   ended(sessionId: string): void {
@@ -81,7 +81,7 @@ export class Progress {
     this.#started = performance.now();
   }
 
-  wrote(step: Step): void {
+  wrote(step: WrittenStep): void {
     this.#work?.wrote(step);
     this.#draw();
   }

@@ -1,5 +1,6 @@
 // What a pass did to each session, put together from what it reports and what it writes.
-import type { EventType, Step } from "../sync/store.ts";
+import type { WrittenStep } from "../control/protocol.ts";
+import type { EventType } from "../sync/store.ts";
 import type { SessionReport } from "../sync/sync.ts";
 
 export type EventCounts = Readonly<Record<EventType, number>>;
@@ -36,13 +37,13 @@ export class Results {
     return first === undefined;
   }
 
-  wrote({ session, commit, messages, records }: Step): void {
-    const before = this.#written.get(session.session_id) ?? NOTHING;
-    this.#written.set(session.session_id, {
+  wrote({ session_id, messages, records, bytes }: WrittenStep): void {
+    const before = this.#written.get(session_id) ?? NOTHING;
+    this.#written.set(session_id, {
       commits: before.commits + 1,
-      messages: before.messages + messages.length,
-      records: before.records + records.length,
-      bytes: before.bytes + commit.to - commit.from,
+      messages: before.messages + messages,
+      records: before.records + records,
+      bytes: before.bytes + bytes,
     });
   }
 

@@ -1,15 +1,13 @@
 // Which transcripts a sync is to read: those that were named, or all, as far as they were last written in the period.
 import { existsSync, realpathSync } from "node:fs";
-import { dirname } from "node:path";
 import type { Settings } from "../config/config.ts";
 import { RiffError, toError } from "../errors.ts";
-import { discover, transcriptAt } from "../source/discover.ts";
-import { projectFilter } from "../source/project-filter.ts";
+import { type ScanRequest, scanProjects } from "../source/scan.ts";
 import { localFiles } from "../source/transcript-file.ts";
 import type { FileFacts } from "../sync/files.ts";
 import type { SourceRow, Store } from "../sync/store.ts";
 import type { Scan } from "../sync/sync.ts";
-import { sessionIdOf, type Transcript } from "../sync/transcript.ts";
+import { sessionIdOf } from "../sync/transcript.ts";
 import { plural } from "./output.ts";
 import { type Candidate, resolveSession } from "./resolve.ts";
 import { isIn, type Period } from "./when.ts";
@@ -17,8 +15,8 @@ import { isIn, type Period } from "./when.ts";
 export interface Found extends Scan {
   /** Folders of projects that were not to be read. */
   readonly skipped: ReadonlySet<string>;
-  /** The projects folders that were searched. */
-  readonly roots: readonly string[];
+  /** What was searched for. */
+  readonly request: ScanRequest;
   /** Folders that could not be read. */
   readonly problems: readonly RiffError[];
 }
@@ -28,32 +26,22 @@ export async function findTranscripts(
   queries: readonly string[],
   { projects: roots, include, exclude, origins }: Settings,
 ): Promise<Found> {
-  const { transcripts, folders, skipped, problems } = await discover(roots, projectFilter(include, exclude));
+  const request = { roots, include, exclude, outside: queries.map(realPath).filter((path) => path !== null) };
+  const found = await scanProjects(request);
+  const { transcripts, outside, problems } = found;
   const missing = problems.find(({ code }) => code === "RIFF_PROJECTS_MISSING");
   const areNamed = origins.projects === "--projects";
-  if (transcripts.length === 0 && missing !== undefined && areNamed) throw missing;
-  const outside = queries.map(transcriptOutside(transcripts)).filter((one) => one !== null);
-  return {
-    roots,
-    transcripts: [...transcripts, ...outside],
-    folders,
-    skipped,
-    problems: problems.filter((problem) => problem !== missing),
-  };
+  if (transcripts.length === outside.length && missing !== undefined && areNamed) throw missing;
+  return { ...found, request, problems: problems.filter((problem) => problem !== missing) };
 }
 
-/** A path that was named, but lies in none of the projects folders. */
-function transcriptOutside(known: readonly Transcript[]) {
-  return (query: string): Transcript | null => {
-    let path: string;
-    try {
-      path = realpathSync(query);
-    } catch {
-      return null;
-    }
-    if (known.some((transcript) => transcript.path === path)) return null;
-    return transcriptAt(dirname(dirname(path)), path);
-  };
+/** null: it is no path. */
+function realPath(query: string): string | null {
+  try {
+    return realpathSync(query);
+  } catch {
+    return null;
+  }
 }
 
 export interface Selection {
@@ -103,7 +91,7 @@ async function resolveAll(
   if (queries.length === 0) return null;
   const named = new Map<string, Candidate>();
   for (const query of queries) {
-    const one = await resolveOne(query, candidates, found.roots.join(", "), store);
+    const one = await resolveOne(query, candidates, found.request.roots.join(", "), store);
     named.set(one.path, one);
   }
   return [...named.values()];

@@ -1,20 +1,22 @@
-// Where a sync works: the store that was chosen, or, for a dry run, what would become of it, in memory.
+// Where a sync works: the store that was chosen, in this process or at the daemon that has it; or, for a dry run, what
+// would become of it, in memory.
 import { localFiles } from "../source/transcript-file.ts";
 import type { Setback } from "../store/heads.ts";
-import type { OpenStore } from "../store/open.ts";
+import { adoptHeads } from "../store/open.ts";
 import type { HeadKeeper } from "../sync/context.ts";
 import { DryStore } from "../sync/dry-store.ts";
-import { STEP_LIMITS, type StepLimits } from "../sync/steps.ts";
+import { STEP_LIMITS } from "../sync/steps.ts";
 import type { Store } from "../sync/store.ts";
 import type { Output } from "./output.ts";
-import { openChosenStore, type StoreOptions, viewChosenStore } from "./store.ts";
+import { openStoreToSync, type StoreOptions, viewChosenStore } from "./store.ts";
+import { type Pass, passAtDaemon, passHere } from "./sync-pass.ts";
 import type { Outcome } from "./sync-results.ts";
+
+const NO_HEADS: HeadKeeper = { advance() {} };
 
 export interface Workplace {
   readonly store: Store;
-  readonly stepLimits: StepLimits;
-  readonly concurrency: number;
-  readonly heads: HeadKeeper;
+  readonly pass: Pass;
   readonly host: string;
   readonly setbacks: readonly Setback[];
   /** false: a dry run that found none. */
@@ -33,11 +35,11 @@ export async function openWorkplace(
 ): Promise<Workplace> {
   if (dryRun) {
     const view = await viewChosenStore(options, output, signal);
+    const store = new DryStore(view.base, localFiles, view.location);
+    const { stepLimits, concurrency } = view.base ?? { stepLimits: STEP_LIMITS, concurrency: 2 };
     return {
-      store: new DryStore(view.base, localFiles, view.location),
-      stepLimits: view.base?.stepLimits ?? STEP_LIMITS,
-      concurrency: view.base?.concurrency ?? 2,
-      heads: { advance() {} },
+      store,
+      pass: passHere({ store, heads: NO_HEADS, host: view.host, stepLimits, concurrency, isRehearsal: true }),
       host: view.host,
       setbacks: view.setbacks,
       storeExists: view.base !== null,
@@ -45,34 +47,17 @@ export async function openWorkplace(
       close: () => view.close(),
     };
   }
-  const opened = await openChosenStore(options, output, signal);
-  const { store, heads, host, setbacks } = opened;
+  const opened = await openStoreToSync(options, output, signal);
+  const { store, heads, host, setbacks, daemon } = opened;
+  const { stepLimits, concurrency } = store;
   return {
     store,
-    stepLimits: store.stepLimits,
-    concurrency: store.concurrency,
-    heads,
+    pass: daemon === null ? passHere({ store, heads, host, stepLimits, concurrency }) : passAtDaemon(daemon),
     host,
     setbacks,
     storeExists: true,
-    finish: (outcomes) => adoptHeads(opened, outcomes),
+    finish: (outcomes) =>
+      adoptHeads(opened, new Set(outcomes.filter(({ session }) => session !== null).map(({ sessionId }) => sessionId))),
     close: () => opened.close(),
   };
-}
-
-/**
- * Where a store that was rolled back has been brought up to date from the files, its chains are what this machine knows
- * from now on. A chain that is as long as it was but another one was not rolled back: that stays told.
- */
-async function adoptHeads({ store, heads, setbacks }: OpenStore, outcomes: readonly Outcome[]): Promise<void> {
-  const read = new Set(outcomes.filter(({ session }) => session !== null).map(({ sessionId }) => sessionId));
-  const healed = setbacks.filter(
-    ({ sessionId, expected, found }) => found !== null && found.chain < expected.chain && read.has(sessionId),
-  );
-  if (healed.length === 0) return;
-  const chains = new Map((await store.chainHeads()).map((row) => [row.session_id, row]));
-  for (const { sessionId } of healed) {
-    const now = chains.get(sessionId);
-    if (now !== undefined && now.head !== heads.find(sessionId)?.head) heads.advance(sessionId, now.chain, now.head);
-  }
 }

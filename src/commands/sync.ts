@@ -6,9 +6,7 @@ import { fileURLToPath } from "node:url";
 import { resolveSettings } from "../config/config.ts";
 import { withoutCredentials } from "../config/store-target.ts";
 import { EXIT_CODES, RiffError, toError } from "../errors.ts";
-import { localFiles } from "../source/transcript-file.ts";
 import type { SessionSummary } from "../sync/store.ts";
-import { syncPass } from "../sync/sync.ts";
 import { formatError, type Output, plural } from "./output.ts";
 import { type Candidate, resolveSession } from "./resolve.ts";
 import { programCommand, shellWord } from "./shell.ts";
@@ -38,9 +36,6 @@ export interface SyncOptions extends StoreOptions {
   readonly json: boolean;
   readonly quiet: boolean;
 }
-
-/** How long a file must not have been written to count as quiet. */
-const QUIET_MS = 5_000;
 
 /** What holds for one run of the command. */
 interface Run {
@@ -114,12 +109,12 @@ function exitCodeOf(failed: readonly Outcome[], { single }: Selection, { problem
   return failed.length > 0 || problems.length > 0 ? EXIT_CODES.RIFF_SESSIONS_FAILED : 0;
 }
 
-function nothingToSync({ roots }: Found, run: Run): number {
+function nothingToSync({ request }: Found, run: Run): number {
   const { output, options } = run;
   if (options.json)
     printJson(new Results(), new Map(), { dryRun: options.dryRun, leftOut: null, started: run.started }, output);
   if (options.quiet) return 0;
-  output.note(`There are no transcripts in ${roots.join(", ")}.`);
+  output.note(`There are no transcripts in ${request.roots.join(", ")}.`);
   output.note("Claude Code writes them there. To see riffd at work on a sample, run:");
   output.note(`  ${sampleCommand()}`);
   return 0;
@@ -147,48 +142,34 @@ async function open(
 
 async function pass(workplace: Workplace, found: Found, selection: Selection, run: Run): Promise<Results> {
   const { options, operator, signal } = run;
-  const { store, stepLimits, concurrency, heads, host } = workplace;
   const { only, single } = selection;
   const report = single === null ? null : run.report;
   const results = new Results();
   const progress = new Progress(process.stderr.isTTY && !options.json && !options.quiet ? process.stderr : null);
   signal.addEventListener("abort", () => progress.stop());
   try {
-    await syncPass(
+    await workplace.pass(
       {
-        store,
-        heads,
-        host,
-        operator,
-        quietMs: QUIET_MS,
-        stepLimits,
-        concurrency,
-        now: () => new Date(),
-        signal,
-        isRehearsal: options.dryRun,
-        onCommit: (step) => {
-          results.wrote(step);
-          progress.wrote(step);
-        },
-      },
-      localFiles,
-      {
-        transcripts: found.transcripts,
-        folders: only === null ? found.folders : new Set(),
-        skipped: found.skipped,
-      },
-      {
-        force: options.force,
-        forceSessions: new Set(workplace.setbacks.map((setback) => setback.sessionId)),
+        found,
         only,
-        onPlanned: (targets) => {
+        force: options.force,
+        forceSessions: workplace.setbacks.map((setback) => setback.sessionId),
+        operator,
+      },
+      {
+        planned: (targets) => {
           if (targets[0] !== undefined) report?.header(targets[0]); // named as the session will be
           progress.start(new Workload(targets, sizeOf));
         },
-        onReport: (told) => {
+        wrote: (step) => {
+          results.wrote(step);
+          progress.wrote(step);
+        },
+        ended: (told) => {
           if (results.add(told)) progress.ended(told.sessionId);
         },
       },
+      signal,
     );
   } catch (thrown) {
     progress.stop();
