@@ -1,0 +1,133 @@
+// riffd service install | uninstall: has systemd or launchd run the daemon, now and whenever the session or machine starts.
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Settings } from "../config/config.ts";
+import { configPath } from "../config/config-file.ts";
+import { RiffError } from "../errors.ts";
+import { createPrivateFolder } from "../private-folder.ts";
+import { type Installed, serviceFailed } from "../service/manager.ts";
+import type { Output } from "./output.ts";
+import { installedAt, type Place, refuseOther, type Scope, serviceManager, thisPlace } from "./service-place.ts";
+import { findPlan, planInstall } from "./service-plan.ts";
+import { parseTimeout, tellReadiness, type WaitOptions } from "./service-readiness.ts";
+import type { ServiceVariables } from "./service-variables.ts";
+
+export interface InstallOptions extends WaitOptions {
+  readonly print: boolean;
+  /** Whom a service of the system runs as. */
+  readonly user?: string;
+}
+
+/**
+ * Writes the service's file, starts the daemon, and waits until it is ready; with `print` it only shows the file. Returns
+ * the exit code. Throws RiffError.
+ */
+export async function serviceInstall(
+  options: InstallOptions,
+  output: Output,
+  signal: AbortSignal,
+  place: Place = thisPlace(),
+): Promise<number> {
+  const timeoutMs = parseTimeout(options.timeout);
+  const manager = serviceManager(place, options);
+  const before = await manager.installed();
+  const user = options.system ? userFor(options, place, before) : noUser(options);
+  const { program, settings, variables } = planInstall(place, user, before);
+  if (options.print) {
+    output.line((await manager.text(program)).trimEnd());
+    output.note(`Nothing was written. It would be ${await manager.file()}`);
+    return 0;
+  }
+  refuseCache(place.riffd);
+  if (options.system) needRoot(place);
+  else {
+    await refuseOther(manager, settings);
+    createFolders(settings);
+  }
+  if (before !== null) output.note("A service is installed already; it is stopped and replaced.");
+  await manager.install(program);
+  output.line(`✓ installed: ${await manager.file()}`);
+  tellVariables(variables, output);
+  await tellReadiness(manager, settings, { scope: options, timeoutMs, signal }, output);
+  if ((await manager.lingers()) === false) {
+    output.note("It ends when you log out. `loginctl enable-linger` has it run from the machine's start on.");
+  }
+  return 0;
+}
+
+/** Ends the daemon and removes the service's file. The data stays. Returns the exit code. Throws RiffError. */
+export async function serviceUninstall(scope: Scope, output: Output, place: Place = thisPlace()): Promise<number> {
+  const manager = serviceManager(place, scope);
+  const installed = await installedAt(manager);
+  const file = await manager.file();
+  if (scope.system) needRoot(place);
+  await manager.uninstall();
+  output.line(`✓ uninstalled: ${file}`);
+  const lines = scope.system ? dataOfAnother(installed.user) : dataLines(place, installed);
+  for (const line of lines) output.line(line);
+  return 0;
+}
+
+function dataLines(place: Place, installed: Installed): string[] {
+  const plan = findPlan(place, installed);
+  if (plan === null) return ["All data stays where it is. The configuration is not valid: `riffd config check`."];
+  const { surrealdb, storeDir, stateDir, daemon } = plan.settings;
+  const server = surrealdb.url?.replace(/\/\/[^/@]*@/, "//");
+  return [
+    "All data stays where it is:",
+    `  store   ${server ?? storeDir}`,
+    `  state   ${stateDir}`,
+    `  config  ${configPath({ ...place.env, ...installed.variables }, place.platform)}`,
+    ...(daemon.logFile === null ? [] : [`  log     ${daemon.logFile}`]),
+  ];
+}
+
+function dataOfAnother(user: string | null): string[] {
+  return [`All data stays where it is: \`riffd config show\`, run by ${user ?? "its user"}, tells where.`];
+}
+
+function tellVariables({ given, kept }: ServiceVariables, output: Output): void {
+  if (given.length > 0) output.line(`  has from this shell: ${given.join(", ")}`);
+  if (kept.length > 0) output.line(`  has as before: ${kept.join(", ")}`);
+}
+
+function userFor({ user }: InstallOptions, { env }: Place, before: Installed | null): string {
+  const name = user ?? before?.user ?? env.SUDO_USER;
+  if (name !== undefined && /^[\w][\w.@-]*\$?$/.test(name)) return name;
+  if (name !== undefined)
+    throw new RiffError("RIFF_USAGE", `${JSON.stringify(name)} is no user's name.`, "See `id -un`.");
+  throw new RiffError(
+    "RIFF_USAGE",
+    "It is not said whose transcripts the system's service is to keep.",
+    "Name the user it is to run as: `riffd service install --system --user NAME`.",
+  );
+}
+
+function needRoot({ uid }: Place): void {
+  if (uid === 0) return;
+  throw new RiffError(
+    "RIFF_USAGE",
+    "Only root changes the system's services.",
+    "Run it with sudo, or leave --system out.",
+  );
+}
+
+function noUser({ user }: InstallOptions): null {
+  if (user === undefined) return null;
+  throw new RiffError("RIFF_USAGE", "--user is for a service of the system.", "Give --system too, or leave it out.");
+}
+
+/** A service lives longer than what npx fetches. */
+function refuseCache(riffd: string): void {
+  if (!/[\\/]_npx[\\/]/.test(riffd)) return;
+  throw serviceFailed(
+    `This riffd lies where npx keeps what it fetches, and may vanish: ${riffd}`,
+    "Install it (`npm install --global riffd`), and run `riffd service install`.",
+  );
+}
+
+/** They are there before the service starts, which a sandbox may not let make them. */
+function createFolders({ stateDir, storeDir, surrealdb }: Settings): void {
+  createPrivateFolder(stateDir);
+  if (surrealdb.url === null) mkdirSync(dirname(storeDir), { recursive: true, mode: 0o700 });
+}

@@ -1,0 +1,90 @@
+// riffd service start | stop | restart | status | logs: the installed service.
+import { EXIT_CODES, RiffError } from "../errors.ts";
+import type { Output } from "./output.ts";
+import { installedAt, type Place, refuseOther, type Scope, serviceManager, thisPlace } from "./service-place.ts";
+import { findPlan, planAgain } from "./service-plan.ts";
+import { parseTimeout, tellReadiness, type WaitOptions } from "./service-readiness.ts";
+import { statusLines } from "./service-status.ts";
+
+/** Starts the installed service, and waits until it is ready. Returns the exit code. Throws RiffError. */
+export async function serviceStart(
+  options: WaitOptions,
+  output: Output,
+  signal: AbortSignal,
+  place: Place = thisPlace(),
+): Promise<number> {
+  const timeoutMs = parseTimeout(options.timeout);
+  const manager = serviceManager(place, options);
+  const installed = await installedAt(manager);
+  const { settings } = planAgain(place, installed);
+  if (!options.system) await refuseOther(manager, settings);
+  await manager.start();
+  await tellReadiness(manager, settings, { scope: options, timeoutMs, signal }, output);
+  return 0;
+}
+
+/** Has the daemon finish what it has begun, and end. Returns the exit code. Throws RiffError. */
+export async function serviceStop(scope: Scope, output: Output, place: Place = thisPlace()): Promise<number> {
+  const manager = serviceManager(place, scope);
+  await installedAt(manager);
+  await manager.stop();
+  output.line("✓ stopped; it starts again with the next session, or with `riffd service start`");
+  return 0;
+}
+
+/** Both, one after the other. */
+export async function serviceRestart(
+  options: WaitOptions,
+  output: Output,
+  signal: AbortSignal,
+  place: Place = thisPlace(),
+): Promise<number> {
+  const manager = serviceManager(place, options);
+  await installedAt(manager);
+  await manager.stop();
+  return serviceStart(options, output, signal, place);
+}
+
+export interface StatusOptions extends Scope {
+  readonly json: boolean;
+}
+
+/** Tells how the service is. Returns 0 where its daemon is up, else the exit code of RIFF_DAEMON_NOT_RUNNING. */
+export async function serviceStatus(
+  options: StatusOptions,
+  output: Output,
+  place: Place = thisPlace(),
+): Promise<number> {
+  const manager = serviceManager(place, options);
+  const installed = await installedAt(manager);
+  const [status, lingers, file] = [await manager.status(), await manager.lingers(), await manager.file()];
+  const program = findPlan(place, installed)?.program;
+  const isCurrent = program === undefined || installed.text === (await manager.text(program));
+  const told = { ...status, lingers, file, isCurrent };
+  if (options.json) {
+    const { state, pid, exitCode: exit_code, restarts, isEnabled: enabled } = status;
+    output.line(JSON.stringify({ state, pid, exit_code, restarts, enabled, lingers, file, current: isCurrent }));
+  } else for (const line of statusLines(told)) output.line(line);
+  return status.state === "running" ? 0 : EXIT_CODES.RIFF_DAEMON_NOT_RUNNING;
+}
+
+export interface LogsOptions extends Scope {
+  readonly follow: boolean;
+  /** As typed. */
+  readonly lines: string;
+}
+
+/** Shows what the service's daemon has logged. Returns the exit code. Throws RiffError. */
+export async function serviceLogs(
+  { follow, lines, ...scope }: LogsOptions,
+  signal: AbortSignal,
+  place: Place = thisPlace(),
+): Promise<number> {
+  if (!/^\d{1,7}$/.test(lines)) {
+    throw new RiffError("RIFF_USAGE", `--lines ${JSON.stringify(lines)} is no number of lines.`, "Give one like 100.");
+  }
+  const manager = serviceManager(place, scope);
+  await installedAt(manager);
+  const code = await manager.logs({ follow, lines: Number(lines) }, signal);
+  return signal.aborted ? 0 : code;
+}

@@ -1,0 +1,67 @@
+// The edge to the system's service manager: its programs (systemctl, launchctl, loginctl, journalctl, tail), run to their end.
+import { spawn } from "node:child_process";
+import { RiffError, systemCode } from "../errors.ts";
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** What a program said, and how it ended. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Programs {
+  /** Runs one to its end, whatever its exit code. Throws RIFF_SERVICE_FAILED where it is not there. */
+  run(program: string, args: readonly string[]): Promise<Ran>;
+  /** The same on the terminal that riffd has. Returns the exit code. */
+  show(program: string, args: readonly string[], signal: AbortSignal): Promise<number>;
+}
+
+export function systemPrograms(env: Environment): Programs {
+  return {
+    async run(program, args) {
+      const texts = { stdout: "", stderr: "" };
+      const code = await ended(program, args, "pipe", env, (stream, text) => {
+        texts[stream] += text;
+      });
+      return { code, ...texts };
+    },
+    show(program, args, signal) {
+      return ended(program, args, "inherit", env, () => {}, signal);
+    },
+  };
+}
+
+/** What a program is killed by counts as 128 and more, as in a shell. */
+const KILLED = 128;
+
+function ended(
+  program: string,
+  args: readonly string[],
+  output: "pipe" | "inherit",
+  env: Environment,
+  onText: (stream: "stdout" | "stderr", text: string) => void,
+  signal?: AbortSignal,
+): Promise<number> {
+  // What is read by riffd is read in English.
+  const language = output === "pipe" ? { LC_ALL: "C" } : {};
+  const child = spawn(program, args, { env: { ...env, ...language }, stdio: ["ignore", output, output] });
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream]?.setEncoding("utf8").on("data", (text: string) => onText(stream, text));
+  }
+  const stop = () => void child.kill("SIGTERM");
+  signal?.addEventListener("abort", stop, { once: true });
+  return new Promise<number>((resolve, reject) => {
+    child.on("error", (error) => reject(systemCode(error) === "ENOENT" ? missing(program) : error));
+    child.on("close", (code) => resolve(code ?? KILLED));
+  }).finally(() => signal?.removeEventListener("abort", stop));
+}
+
+function missing(program: string): RiffError {
+  return new RiffError(
+    "RIFF_SERVICE_FAILED",
+    `There is no ${program} on this machine.`,
+    "Without systemd or launchd, have what starts your programs run `riffd start`, as in a container.",
+  );
+}
