@@ -1,11 +1,11 @@
 // kill -9, a hundred times: whatever moment it hits, the next run goes on, and in the end nothing is missing or doubled.
 import { appendFileSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { openStore } from "../../src/store/open.ts";
 import type { ModelSession } from "../model/model.ts";
 import { assistantMessage, chain, type Json, jsonl, lineOf, SESSION, userMessage, uuid } from "../support/builders.ts";
+import { pick, random, seed } from "../support/chance.ts";
 import { dumpStore } from "../support/dump.ts";
 import { killRunning, riffd, startRiffd } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
@@ -18,19 +18,6 @@ afterAll(async () => {
 const KILLS = 100;
 /** Runs that ended before their kill came do not count, but are not made for ever. */
 const MAX_RUNS = 200;
-
-const seed = fc.readConfigureGlobal()?.seed ?? Date.now() % 1_000_000;
-let drawn = seed >>> 0;
-
-/** The next of a row of numbers in [0, 1) that follows from the seed. */
-function random(): number {
-  drawn = (Math.imul(drawn, 1_664_525) + 1_013_904_223) >>> 0;
-  return drawn / 2 ** 32;
-}
-
-function pick(count: number): number {
-  return Math.floor(random() * count);
-}
 
 /** A session's file as the test goes on writing it. */
 class Written {

@@ -1,18 +1,22 @@
 import { describe, expect, test } from "vitest";
+import type { PlannedTarget } from "../../src/commands/sync-pass.ts";
 import { formatDuration, Workload } from "../../src/commands/sync-progress.ts";
-import type { SourceRow, Step } from "../../src/sync/store.ts";
-import type { Planned } from "../../src/sync/sync.ts";
+import type { WrittenStep } from "../../src/control/protocol.ts";
 
 const COST = 4096;
 
-const planned = (sessionId: string, archived: number | null): Planned => ({
+const planned = (sessionId: string, archived: number | null): PlannedTarget => ({
   sessionId,
   path: `/p/${sessionId}`,
-  source: archived === null ? null : ({ archived } as SourceRow),
+  archived,
 });
 
-const step = (session_id: string, from: number, to: number, messages = 0) =>
-  ({ session: { session_id }, commit: { from, to }, messages: Array(messages) }) as unknown as Step;
+const step = (session_id: string, from: number, to: number, messages = 0): WrittenStep => ({
+  session_id,
+  messages,
+  records: 0,
+  bytes: to - from,
+});
 
 describe("the work of a pass", () => {
   test("is the bytes that are new, and a little for each session", () => {

@@ -35,7 +35,9 @@ async function grownStore() {
   bench.write(`-p/${SESSION}.jsonl`, jsonl(...chain(9)));
   const state = async () => [
     await dumpStore(bench.store),
-    await bench.store.database.run("SELECT * FROM source; SELECT * FROM commit; SELECT * FROM staged"),
+    await bench.store.database.run(
+      "SELECT * FROM source; SELECT * FROM commit; SELECT * FROM staged; SELECT * FROM feed_waiting",
+    ),
   ];
   return { name, bench, state, before: await state() };
 }

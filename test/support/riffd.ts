@@ -60,6 +60,21 @@ export function startWithStore(stateDir: string, body: string): Running {
   return start(["--input-type=module", "-e", script], stateDir, {});
 }
 
+/** Starts a process that runs `body`; `load("runtime/signals.js")` gives it that module of the built program. */
+export function startScript(stateDir: string, body: string, options: RunOptions = {}): Running {
+  return start(scriptArgs(body), stateDir, options);
+}
+
+/** What Node.js takes to run such a body. */
+export function scriptArgs(body: string): string[] {
+  return ["--input-type=module", "-e", `const load = (path) => import(${JSON.stringify(DIST)} + path);\n${body}`];
+}
+
+/** Starts Node.js with `args`, with the state of riffd below `stateDir`. */
+export function startNode(args: readonly string[], stateDir: string, options: RunOptions = {}): Running {
+  return start(args, stateDir, options);
+}
+
 /** What a query gives, asked by a process of its own, which has gone when this returns. */
 export async function query<T>(stateDir: string, text: string): Promise<T> {
   const running = startWithStore(

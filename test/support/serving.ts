@@ -65,7 +65,7 @@ export class Serving {
 
   static async start(peer: RpcPeer, options: Partial<RpcServerOptions> = {}): Promise<Serving> {
     const server = await RpcServer.create(peer, { signin: "required", ...options });
-    return new Serving(server, await listen(server, "127.0.0.1", 0));
+    return new Serving(server, await listen(server, { host: "127.0.0.1", port: 0 }));
   }
 
   get url(): string {

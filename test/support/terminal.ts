@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 
 /** Of util-linux: gives a process a terminal, as a person has one. */
-const SCRIPT = "script";
+export const SCRIPT = "script";
 
 export const hasTerminal = spawnSync(SCRIPT, ["--version"]).status === 0;
 

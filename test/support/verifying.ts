@@ -34,7 +34,7 @@ export async function verifyAll(
     problems: [
       ...failed.map(({ sessionId, problem }) => `${sessionId}: ${problem}`),
       ...problems,
-      ...(await verifyStore(context, ids)),
+      ...(await verifyStore(context)),
     ],
     notes: verdicts.flatMap(({ notes }) => notes),
   };
