@@ -96,8 +96,7 @@ export interface SessionPlan {
 }
 
 /** Writes one session of about `bytes` bytes; returns the uuid of its last message. */
-export function writeSession(path: string, plan: SessionPlan, random: Random): string {
-  const prose = new Prose(random);
+export function writeSession(path: string, plan: SessionPlan, random: Random, prose = new Prose(random)): string {
   const file = new LineWriter(path);
   const recent: string[] = [];
   let parent = plan.headParent ?? null;
@@ -205,6 +204,17 @@ export function writeTree(dir: string, sessions: number, bytes: number, seed = 1
     }
   }
   return { projects: dir, files: sessions };
+}
+
+/** Writes a projects folder of many small sessions of about `bytes` bytes each, in folders of a hundred. */
+export function writeManySessions(dir: string, sessions: number, bytes = 2_000): void {
+  const random = new Random(5);
+  const prose = new Prose(random);
+  for (let i = 0; i < sessions; i++) {
+    const sessionId = random.uuid();
+    const path = join(dir, `-home-dev-project-${Math.floor(i / 100)}`, `${sessionId}.jsonl`);
+    writeSession(path, { sessionId, bytes }, random, prose);
+  }
 }
 
 /** A plain user record, as Claude Code would append it. */

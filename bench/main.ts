@@ -2,10 +2,14 @@
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { benchAppend } from "./append.ts";
+import { benchIdle } from "./idle.ts";
 import { benchImport } from "./import.ts";
+import { benchLatency } from "./latency.ts";
 import { benchMemory } from "./memory.ts";
 import { benchRemote } from "./remote.ts";
 import { type BenchOptions, formatTable, type Report } from "./report.ts";
+import { benchStart } from "./start.ts";
+import { benchStartup } from "./startup.ts";
 import { benchUnchanged } from "./unchanged.ts";
 
 const BENCHES: Readonly<
@@ -15,6 +19,10 @@ const BENCHES: Readonly<
   append: { run: benchAppend, what: "bytes and rows that one appended line moves, by the session's size" },
   memory: { run: benchMemory, what: "peak memory of imports that are hard on it" },
   remote: { run: benchRemote, what: "an import over a WebSocket, also with a delay, beside the embedded store" },
+  idle: { run: benchIdle, what: "what the daemon takes when nothing happens, and during the import before that" },
+  latency: { run: benchLatency, what: "from an appended line to its message, seen by another client of the daemon" },
+  start: { run: benchStart, what: "from the start of the daemon to its being ready, over unchanged transcripts" },
+  startup: { run: benchStartup, what: "what a command costs before it does anything, beside an empty program" },
   unchanged: { run: benchUnchanged, what: "a second run over files that have not changed" },
 };
 
@@ -25,10 +33,11 @@ ${Object.entries(BENCHES)
   .join("\n")}
 
   --json           one JSON object
-  --projects DIR   measure on these transcripts (import, memory, remote, unchanged); without it, on made-up ones
+  --projects DIR   measure on these transcripts (idle, import, memory, remote, unchanged); without it, on made-up ones
   --rounds N       how often each alternative is measured; the medians count (default 3)
   --large          also the sizes that take many minutes
-  --only CASE      only this case (append: a size in MB; memory: a name); may be given several times`;
+  --only CASE      only this case (append: a size in MB; start: a number of files; latency: 1, 20, 100 or import; idle:
+                   default or arenas; memory: a name); may be given several times`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -87,6 +87,13 @@ function parseLines(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
+/** Runs Node.js alone. Returns how many milliseconds it took. */
+export async function runNode(args: readonly string[]): Promise<number> {
+  const started = performance.now();
+  await run(process.execPath, args, process.env);
+  return performance.now() - started;
+}
+
 /** Runs `riffd …` under another command, such as a tracer. */
 export async function runCliUnder(
   command: readonly string[],
@@ -95,6 +102,57 @@ export async function runCliUnder(
 ): Promise<void> {
   const [program, ...before] = command;
   await run(program!, [...before, process.execPath, CLI, ...args], environment(stateDir));
+}
+
+/** A process that goes on by itself. */
+export interface Launched {
+  readonly pid: number;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+  /** Resolves when it has ended, however. */
+  readonly ended: Promise<void>;
+  hasEnded(): boolean;
+  /** All that it has said. */
+  output(): string;
+  /** Ends it at once. */
+  kill(): void;
+}
+
+/** Starts `riffd …`, also under another command, such as a tracer. */
+export function launchCli(
+  stateDir: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  under: readonly string[] = [],
+): Launched {
+  const [program, ...before] = [...under, process.execPath];
+  const startedAt = performance.now();
+  const child = spawn(program!, [...before, CLI, ...args], {
+    env: { ...environment(stateDir), ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  children.add(child);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      output += text;
+    });
+  }
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", () => {
+      children.delete(child);
+      resolve();
+    });
+  });
+  return {
+    pid: child.pid!,
+    startedAt,
+    ended,
+    hasEnded: () => !children.has(child),
+    output: () => output,
+    kill: () => child.kill("SIGKILL"),
+  };
 }
 
 /** Runs a job of worker.ts in a process of its own, and returns its result. */

@@ -1,4 +1,5 @@
 // What a benchmark tells: tables for people, and one object for `--json`.
+import { availableParallelism, loadavg } from "node:os";
 
 export interface Table {
   readonly title: string;
@@ -51,6 +52,17 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
+/** The smallest that is not exceeded by this share of them. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
 export function rounded(value: number, digits = 2): number {
   return Number(value.toFixed(digits));
+}
+
+/** How busy the machine is before anything is measured. */
+export function loadNote(): string {
+  return `the machine's load when it began: ${loadavg()[0]!.toFixed(1)}, on ${availableParallelism()} cores`;
 }

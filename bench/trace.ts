@@ -1,6 +1,7 @@
 // Counts from outside what a riffd process does with files, by the system calls that it makes. Needs strace (Linux).
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type DaemonRun, withDaemon } from "./daemon.ts";
 import { hasCommand, runCliUnder, withFolder } from "./processes.ts";
 
 export const NO_TRACER = "strace is missing: file accesses cannot be counted. Install it, and run this again.";
@@ -20,11 +21,27 @@ export async function traceCli<Group extends string>(
   args: readonly string[],
   groups: Readonly<Record<Group, RegExp>>,
 ): Promise<Record<Group, FileAccess>> {
+  return trace(groups, (tracer) => runCliUnder(tracer, stateDir, args));
+}
+
+/** The same of `riffd start`, from its start until it is ready and has stopped. */
+export async function traceStart<Group extends string>(
+  run: DaemonRun,
+  groups: Readonly<Record<Group, RegExp>>,
+): Promise<Record<Group, FileAccess>> {
+  return trace(groups, async (under) => {
+    await withDaemon({ ...run, under }, (daemon) => daemon.ready());
+  });
+}
+
+async function trace<Group extends string>(
+  groups: Readonly<Record<Group, RegExp>>,
+  runUnder: (tracer: readonly string[]) => Promise<void>,
+): Promise<Record<Group, FileAccess>> {
   return withFolder(async (dir) => {
     const calls = "trace=open,openat,read,pread64,readv,preadv,preadv2";
     // One file for each thread, so that no call is cut in two by another; -y names the file of each descriptor.
-    const command = ["strace", "-ff", "-y", "-s", "0", "-e", calls, "-o", join(dir, "calls")];
-    await runCliUnder(command, stateDir, args);
+    await runUnder(["strace", "-ff", "-y", "-s", "0", "-e", calls, "-o", join(dir, "calls")]);
     const names = Object.keys(groups) as Group[];
     const counted = Object.fromEntries(names.map((name) => [name, { opens: 0, bytesRead: 0 }])) as Record<
       Group,

@@ -1,9 +1,8 @@
 // A second run over transcripts that have not changed: nothing of them may be opened.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { transcriptBytes, writeSession, writeTree } from "./data.ts";
+import { transcriptBytes, writeManySessions, writeTree } from "./data.ts";
 import { runCli, withFolder } from "./processes.ts";
-import { Random } from "./random.ts";
 import { type BenchOptions, median, type Report } from "./report.ts";
 import { canTrace, NO_TRACER, traceCli } from "./trace.ts";
 
@@ -12,7 +11,6 @@ const BYTES = 60_000_000;
 
 /** With `--large`: as many files as a long-lived home folder has. */
 const MANY_FILES = 10_000;
-const MANY_FILE_BYTES = 2_000;
 
 export async function benchUnchanged(options: BenchOptions): Promise<Report> {
   return withFolder(async (dir) => {
@@ -55,11 +53,6 @@ export async function benchUnchanged(options: BenchOptions): Promise<Report> {
 
 function writeProjects(dir: string, many: boolean): string {
   if (!many) return writeTree(dir, SESSIONS, BYTES).projects;
-  const random = new Random(5);
-  for (let i = 0; i < MANY_FILES; i++) {
-    const sessionId = random.uuid();
-    const path = join(dir, `-home-dev-project-${i % 100}`, `${sessionId}.jsonl`);
-    writeSession(path, { sessionId, bytes: MANY_FILE_BYTES }, random);
-  }
+  writeManySessions(dir, MANY_FILES);
   return dir;
 }
