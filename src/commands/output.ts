@@ -30,9 +30,9 @@ export function plural(count: number, noun: string): string {
 }
 
 /** Text that a transcript claims, which may hold anything, as one short line without control characters. */
-export function oneLine(text: string): string {
+export function oneLine(text: string, most = 60): string {
   const line = text.replaceAll(/\p{Cc}+/gu, " ").trim();
-  return line.length > 60 ? `${line.slice(0, 59)}…` : line;
+  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
 }
 
 export function formatBytes(bytes: number): string {

@@ -3,20 +3,23 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { headsOf, migrationsOf, type ProvenBackup, proveBackup, restoreBackup } from "../backup/restore.ts";
 import { resolveSettings } from "../config/config.ts";
-import { createPrivateFolder } from "../store/engine.ts";
-import { Heads, type Setback } from "../store/heads.ts";
-import { headsKey } from "../store/open.ts";
+import { createPrivateFolder } from "../private-folder.ts";
+import { Heads, headsKey, type Setback } from "../store/heads.ts";
 import { type Migration, readMigrations } from "../store/schema.ts";
 import { formatBytes, formatCount, type Output, plural } from "./output.ts";
 import { startProgress } from "./progress.ts";
 import { reportSetbacks } from "./setbacks.ts";
-import { chosenTarget, openChosenDatabase, type StoreOptions } from "./store.ts";
+import { choiceOf, openChosenDatabase, type StoreOptions } from "./store.ts";
+import { refuseBesideDaemon } from "./store-way.ts";
 
 export interface RestoreStoreOptions extends StoreOptions {
   /** Write nothing. */
   readonly check: boolean;
   readonly json: boolean;
 }
+
+const STOP_HINT =
+  "Stop the daemon with `riffd stop`, and run this command again; or restore into another folder with RIFFD_STORE_DIR.";
 
 /** Runs the command; returns its exit code. Throws RiffError. */
 export async function restoreStoreCommand(
@@ -30,6 +33,7 @@ export async function restoreStoreCommand(
   const backup = await shown(path, "MB read", options, (onBatch) => proveBackup(path, { signal, onBatch }));
   const known = readMigrations();
   migrationsOf(backup, known);
+  if (!options.check) await refuseBesideDaemon(choiceOf(options), "riffd restore-store", STOP_HINT);
   const store = options.check ? null : await restore(backup, known, options, output, signal);
   report(backup, store, options, started, output);
   return 0;
@@ -53,7 +57,7 @@ async function restore(
   } finally {
     await opened.close();
   }
-  reportSetbacks(adoptHeads(backup, headsKey(chosenTarget(options))), output);
+  reportSetbacks(adoptHeads(backup, headsKey(choiceOf(options).target)), output);
   return opened.location;
 }
 

@@ -1,4 +1,5 @@
 // riffd schema: what the database has of riffd's schema, setting it up, and one file of it for `surreal import`.
+import { olderDaemon } from "../store/open.ts";
 import {
   type AppliedMigration,
   applyMigrations,
@@ -11,7 +12,8 @@ import {
   schemaStatus,
 } from "../store/schema.ts";
 import { type Output, plural } from "./output.ts";
-import { openChosenDatabase, type StoreOptions } from "./store.ts";
+import { choiceOf, openChosenDatabase, type StoreOptions } from "./store.ts";
+import { wayTo } from "./store-way.ts";
 
 export interface SchemaOptions extends StoreOptions {
   readonly json: boolean;
@@ -22,7 +24,10 @@ export async function schemaApply(options: SchemaOptions, output: Output, signal
   const database = await openChosenDatabase(options, output, signal);
   const { location } = database;
   try {
-    const applied = await applyMigrations(database, readMigrations());
+    const migrations = readMigrations();
+    const { state } = await schemaStatus(database, migrations);
+    if (state === "older" && (await wayTo(choiceOf(options))).target.kind === "daemon") throw olderDaemon(location);
+    const applied = await applyMigrations(database, migrations);
     if (options.json) {
       output.line(JSON.stringify({ store: location, applied: applied.map(fileLine) }));
     } else {

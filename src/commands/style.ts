@@ -18,7 +18,11 @@ export function styleFor(
   return wantsColour(stream, env) ? COLOURED : PLAIN;
 }
 
-function wantsColour(stream: { readonly isTTY?: boolean }, env: Readonly<Record<string, string | undefined>>): boolean {
+/** Whether there is to be colour on a stream. */
+export function wantsColour(
+  stream: { readonly isTTY?: boolean },
+  env: Readonly<Record<string, string | undefined>>,
+): boolean {
   if (env.NO_COLOR) return false;
   if (env.FORCE_COLOR !== undefined) return !["0", "false"].includes(env.FORCE_COLOR);
   return stream.isTTY === true && env.TERM !== "dumb";

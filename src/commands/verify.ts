@@ -36,7 +36,7 @@ export async function verifyCommand(
       for (const line of options.json ? [JSON.stringify(sessionLine(verdict))] : textLines(verdict)) output.line(line);
       if (signal.aborted) throw interrupted();
     }
-    const problems = queries.length > 0 ? [] : [...listed.problems, ...(await verifyStore(context, listed.ids))];
+    const problems = queries.length > 0 ? [] : [...listed.problems, ...(await verifyStore(context))];
     const ok = totals.failed === 0 && problems.length === 0;
     if (options.json) output.line(JSON.stringify({ ...totals.line(ok, started), problems }));
     else {

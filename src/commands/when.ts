@@ -35,7 +35,7 @@ export function describeOutside({ since, until }: Period): string {
 }
 
 /** "2026-11-01 09:30:00". */
-function localTime(time: number): string {
+export function localTime(time: number): string {
   const date = new Date(time);
   const two = (n: number) => String(n).padStart(2, "0");
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
