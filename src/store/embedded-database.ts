@@ -1,4 +1,5 @@
 // The embedded engine as a database. A failure of the disk below it ends its use: it does not recover in this process.
+import { statfsSync } from "node:fs";
 import type { Surreal } from "surrealdb";
 import { RiffError, toError } from "../errors.ts";
 import { STEP_LIMITS } from "../sync/steps.ts";
@@ -70,7 +71,8 @@ function closed(location: string): RiffError {
 }
 
 function storageFailure(location: string, error: Error): RiffError {
-  const full = isDiskFull(error);
+  // Calls in flight at that moment may only be told that another one has failed.
+  const full = isDiskFull(error) || hasNoRoom(location);
   return new RiffError(
     full ? "RIFF_DISK_FULL" : "RIFF_STORE_IO",
     full
@@ -81,4 +83,16 @@ function storageFailure(location: string, error: Error): RiffError {
       : "Check the health of its disk and who owns the folder, and run the command again. What was committed is safe.",
     error,
   );
+}
+
+/** Less free space than this, in bytes, is none: the engine writes as much at a time (its write buffer). */
+const NO_ROOM = 8 * 1024 * 1024;
+
+function hasNoRoom(location: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(location.replace(/^rocksdb:\/\//, ""));
+    return bavail * bsize < NO_ROOM;
+  } catch {
+    return false; // there is no such folder any more
+  }
 }
