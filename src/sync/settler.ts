@@ -2,7 +2,7 @@
 // one file changed, together where many are being read.
 import type { ReadingContext } from "./context.ts";
 import { forgetAgain } from "./forget-again.ts";
-import { type Settled, settle, verdictsAreDue } from "./settle.ts";
+import { type Settled, settle } from "./settle.ts";
 import type { SessionRow, SourceRow } from "./store.ts";
 import type { FileReport } from "./sync-file.ts";
 import { Trackers } from "./trackers.ts";
@@ -31,10 +31,8 @@ export class Settler {
 
   /** Takes over what a process before has left undone. */
   begin(sources: Iterable<SourceRow>): void {
-    const left = [...sources].filter((source) => source.verdicts_due);
-    if (!verdictsAreDue(left)) return;
-    for (const { path } of left) this.#due.add(path);
-    this.noteAll();
+    for (const { path, verdicts_due } of sources) if (verdicts_due) this.#due.add(path);
+    if (this.#due.size > 0) this.noteAll();
   }
 
   /** A look has written something. */

@@ -159,14 +159,11 @@ export async function syncPass(given: SyncContext, files: Files, scan: Scan, opt
     changed.set(session.session_id, "gone");
     due.add(source.path);
     options.onReport({
+      ...NOTHING_READ_REPORT,
       sessionId: session.session_id,
       path: source.path,
       status: "gone",
-      before: null,
       session,
-      events: NO_EVENTS,
-      error: null,
-      healedRows: 0,
       durationMs: 0,
     });
   }
