@@ -351,36 +351,39 @@ describe("what the system refuses", () => {
     const { stdout } = await inProcess(
       `
       import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+      import { setTimeout as sleep } from "node:timers/promises";
       const root = ${JSON.stringify(root)};
       const told = [];
       let scans = 0;
-      let hear;
-      const next = (what) => new Promise((resolve) => { hear = (heard) => heard === what && resolve(); });
-      const tell = (what) => { told.push(what); hear?.(what); };
       const watcher = createWatcher(
         { roots: [root], wanted: () => true, mode: "auto", rootCheckMs: 10, scanMs: 20, retryMs: 20 },
         {
-          changed: () => tell("changed"),
-          missed: () => { if (++scans === 10) hear?.("scans"); },
-          troubled: ({ kind }) => tell("troubled: " + kind),
-          recovered: ({ kind }) => tell("recovered: " + kind),
+          changed: () => told.push("changed"),
+          missed: () => scans++,
+          troubled: ({ kind }) => told.push("troubled: " + kind),
+          recovered: ({ kind }) => told.push("recovered: " + kind),
         },
       );
       await watcher.start();
       const transcript = openSync(${JSON.stringify(path)}, "a");
       const taken = [];
-      try { for (;;) taken.push(openSync("/dev/null")); } catch {}
-      mkdirSync(root + "/-q");
-      await next("scans");
+      let folders = 2;
+      // The loader of modules gives some of its descriptors back late: all are taken anew for each folder.
+      while (told.length === 0) {
+        try { for (;;) taken.push(openSync("/dev/null")); } catch {}
+        mkdirSync(root + "/-q" + folders++);
+        await sleep(20);
+      }
+      while (scans < 10) await sleep(5);
       for (const fd of taken) closeSync(fd);
-      await next("recovered: limit");
+      while (told.length === 1) await sleep(5);
       writeSync(transcript, "{}\\n");
-      await next("changed");
-      console.log(JSON.stringify([told, watcher.status().folders]));
+      while (told.length === 2) await sleep(5);
+      console.log(JSON.stringify([told, watcher.status().folders === folders]));
       await watcher.close();`,
       "ulimit -n 100",
     );
-    expect(JSON.parse(stdout)).toEqual([["troubled: limit", "recovered: limit", "changed"], 3]);
+    expect(JSON.parse(stdout)).toEqual([["troubled: limit", "recovered: limit", "changed"], true]);
   });
 
   test("for any other reason is told as a failure, and tried again", async () => {
