@@ -1,11 +1,10 @@
-import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODES } from "../../src/errors.ts";
 import { chain, type Json, jsonl, userMessage, uuid } from "../support/builders.ts";
 import { killRunning, notedCommits, query, riffd } from "../support/riffd.ts";
+import { hasTerminal, riffdOnTerminal } from "../support/terminal.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 afterAll(async () => {
@@ -13,9 +12,6 @@ afterAll(async () => {
   await removeScratch();
 });
 
-/** Gives a command a terminal, where there is such a tool. */
-const SCRIPT = "script";
-const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const SECRET = "hunter2-hunter2";
 const LEAK = userMessage({ uuid: uuid(5), parent: uuid(4), text: `the key is ${SECRET}` });
 const HISTORY: Json[] = chain(9).with(4, LEAK);
@@ -148,28 +144,16 @@ describe("riffd forget asks first", () => {
     expect(notedCommits(state)).toEqual(noted);
   });
 
-  const noTerminal = spawnSync(SCRIPT, ["--version"]).status !== 0;
-  test.skipIf(noTerminal)("on a terminal it goes on only with yes", async () => {
-    expect(await answering("no")).toMatchObject([EXIT_CODES.RIFF_NOT_CONFIRMED, expect.any(String)]);
-    expect(await answering("yes")).toMatchObject([0, expect.stringContaining("✓ The session gear is forgotten")]);
+  test.skipIf(!hasTerminal)("on a terminal it goes on only with yes", async () => {
+    const answering = (answer: string) =>
+      riffdOnTerminal(state, ["forget", "gear", ...why], [['Type "yes"', `${answer}\n`]]);
+    expect((await answering("no")).code).toBe(EXIT_CODES.RIFF_NOT_CONFIRMED);
+    expect(await answering("yes")).toEqual({
+      code: 0,
+      output: expect.stringContaining("✓ The session gear is forgotten"),
+    });
     await expectClean();
   });
-
-  /** Runs it on a terminal and answers what it asks; exit code and all that was shown. */
-  async function answering(answer: string): Promise<[number | null, string]> {
-    const command = `'${process.execPath}' '${CLI}' forget gear --reason 'a leaked key'`;
-    const child = spawn(SCRIPT, ["-qec", command, "/dev/null"], { env: { ...process.env, RIFFD_STATE_DIR: state } });
-    let shown = "";
-    let asked = false;
-    child.stdout.setEncoding("utf8").on("data", (text: string) => {
-      shown += text;
-      if (asked || !shown.includes('Type "yes"')) return;
-      asked = true;
-      child.stdin.write(`${answer}\n`);
-    });
-    const code = await new Promise<number | null>((done) => child.on("close", done));
-    return [code, shown];
-  }
 });
 
 describe("riffd forget does not guess", () => {

@@ -1,12 +1,9 @@
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { RiffError } from "../../src/errors.ts";
 import { LOG_LEVELS } from "../../src/sync/logger.ts";
 import { openLog } from "../support/log.ts";
 import { killRunning, scriptArgs, startScript } from "../support/riffd.ts";
-import { hasTerminal, SCRIPT } from "../support/terminal.ts";
+import { hasTerminal, shown, spawnOnTerminal } from "../support/terminal.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 afterAll(() => {
@@ -131,14 +128,12 @@ describe("a log that is to choose its format", () => {
     expect(lines()).toHaveLength(1);
   });
 
-  test.skipIf(!hasTerminal)("is for people on a terminal", () => {
+  test.skipIf(!hasTerminal)("is for people on a terminal", async () => {
     const body = `
       const { createLogger } = await load("runtime/logger.js");
       createLogger({ level: "info", format: "auto", colour: false, secrets: [] }).info({ n: 1 }, "said");`;
-    const file = join(scratchFolder(), "body.mjs");
-    writeFileSync(file, scriptArgs(body).at(-1)!);
-    const { stdout } = spawnSync(SCRIPT, ["--quiet", "--command", `'${process.execPath}' '${file}'`, "/dev/null"]);
-    expect(stdout.toString()).toMatch(/^\d\d:\d\d:\d\d INFO: said\r\n$/);
+    const { output } = await shown(spawnOnTerminal([process.execPath, ...scriptArgs(body)]));
+    expect(output).toMatch(/^\d\d:\d\d:\d\d INFO: said\r\n$/);
   });
 });
 

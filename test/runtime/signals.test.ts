@@ -1,9 +1,8 @@
-import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { killRunning, type Running, scriptArgs, startScript } from "../support/riffd.ts";
-import { hasTerminal, SCRIPT } from "../support/terminal.ts";
+import { hasTerminal, spawnOnTerminal } from "../support/terminal.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 afterAll(() => {
@@ -162,13 +161,8 @@ describe("SIGHUP", () => {
 
   test.skipIf(!hasTerminal)("of a terminal that has gone drains the daemon that it showed", async () => {
     const said = join(scratchFolder(), "said");
-    const command = [process.execPath, ...scriptArgs(BODY)]
-      .map((word) => `'${word.replaceAll("'", `'\\''`)}'`)
-      .join(" ");
-    const terminal = spawn(SCRIPT, ["--quiet", "--command", command, "/dev/null"], {
-      env: { ...process.env, DAEMON: "1", SAID: said },
-      stdio: ["pipe", "ignore", "ignore"],
-    });
+    const terminal = spawnOnTerminal([process.execPath, ...scriptArgs(BODY)], { DAEMON: "1", SAID: said });
+    terminal.stdout.resume();
     const lines = () => (existsSync(said) ? readFileSync(said, "utf8").split("\n").slice(0, -1) : []);
     await expect.poll(lines, { timeout: 30_000 }).toEqual(["up"]);
     terminal.kill("SIGKILL");
