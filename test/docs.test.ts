@@ -124,6 +124,7 @@ test("every command line is one that riffd takes", async () => {
   const mentioned = inline.filter((command) => !typed.includes(command));
   const calls = argumentsOf([...typed, ...mentioned].map(filledIn));
   expect(calls.flat().length).toBeGreaterThan(40);
+  expect(mentioned.filter((_, i) => calls[typed.length + i]!.length === 0)).toEqual([]); // none is refused by the shell
   const refused = (await parsed(calls.slice(0, typed.length).flat())).filter(({ error }) => error !== null);
   expect(refused).toEqual([]);
   // Running text may leave out what must be given, and then names a command that there is.
