@@ -19,6 +19,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vit
 import { discover } from "../../src/source/discover.ts";
 import { type WatchFolder, watchFolder } from "../../src/source/watch-folder.ts";
 import { createWatcher } from "../../src/source/watcher.ts";
+import { scriptArgs } from "../support/riffd.ts";
 import { appendAndHear, closeWatchers, eventually, lay, silence, Told, watching } from "../support/watching.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
@@ -354,21 +355,22 @@ describe("what the system refuses", () => {
       import { setTimeout as sleep } from "node:timers/promises";
       const root = ${JSON.stringify(root)};
       const told = [];
+      const tell = (what) => { told.push(what); process.stderr.write(what + "\\n"); };
       let scans = 0;
       const watcher = createWatcher(
         { roots: [root], wanted: () => true, mode: "auto", rootCheckMs: 10, scanMs: 20, retryMs: 20 },
         {
-          changed: () => told.push("changed"),
+          changed: () => tell("changed"),
           missed: () => scans++,
-          troubled: ({ kind }) => told.push("troubled: " + kind),
-          recovered: ({ kind }) => told.push("recovered: " + kind),
+          troubled: ({ kind }) => tell("troubled: " + kind),
+          recovered: ({ kind }) => tell("recovered: " + kind),
         },
       );
       await watcher.start();
       const transcript = openSync(${JSON.stringify(path)}, "a");
       const taken = [];
       let folders = 2;
-      // The loader of modules gives some of its descriptors back late: all are taken anew for each folder.
+      // Whoever else gives one back gives it to nobody: all are taken anew for each folder.
       while (told.length === 0) {
         try { for (;;) taken.push(openSync("/dev/null")); } catch {}
         mkdirSync(root + "/-q" + folders++);
@@ -546,15 +548,11 @@ describe("closing", () => {
   });
 });
 
-/** Runs a program that uses `createWatcher` in a process of its own, after a command of the shell. */
+/** Runs a program that uses `createWatcher`, as it is built, in a process of its own, after a command of the shell. */
 function inProcess(program: string, before = ":"): Promise<{ stdout: string }> {
-  const watcher = new URL("../../src/source/watcher.ts", import.meta.url).href;
-  const whole = `import { createWatcher } from ${JSON.stringify(watcher)};\n${program}`;
-  return promisify(execFile)(
-    "sh",
-    ["-c", `${before} && exec "$0" --import tsx --input-type=module -e "$1"`, process.execPath, whole],
-    { cwd: new URL("../..", import.meta.url), timeout: 100_000 },
-  );
+  const whole = `const { createWatcher } = await load("source/watcher.js");\n${program}`;
+  const command = ["-c", `${before} && exec "$0" "$@"`, process.execPath, ...scriptArgs(whole)];
+  return promisify(execFile)("sh", command, { timeout: 100_000 });
 }
 
 /** Runs as a user who may not read everything, as root may. */
