@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import { storeExists } from "../store/store-copy.ts";
+import { storeExists } from "../store/engine-files.ts";
 import { storeSize } from "../store/store-size.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
 import { inBytes } from "./measures.ts";

@@ -2,9 +2,9 @@
 // by way of the daemon that has it open, else looked at in a copy; a server is read from.
 import { resolveTarget } from "../config/store-target.ts";
 import { RiffError } from "../errors.ts";
+import { storeExists } from "../store/engine-files.ts";
 import { Heads, headsKey } from "../store/heads.ts";
 import { openDatabase, openStoreCopy } from "../store/open.ts";
-import { storeExists } from "../store/store-copy.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
 import { checkContents, SHORT_PATIENCE } from "./contents.ts";
 import { inCount } from "./measures.ts";

@@ -8,6 +8,7 @@ import type { DriverContext, Surreal, SurrealEngine } from "surrealdb";
 import { DATABASE, NAMESPACE } from "../config/store-target.ts";
 import { RiffError, toError } from "../errors.ts";
 import { createPrivateFolder } from "../private-folder.ts";
+import { refuseHeadless } from "./engine-files.ts";
 import type { RpcPeer } from "./rpc-engine.ts";
 
 /** How long another command's lock is waited for. */
@@ -37,7 +38,7 @@ export function rpcPeer(dir: string): RpcPeer {
 
 /**
  * Opens (or creates) the store in `dir`. Waits a few seconds for another process's lock. Throws RIFF_STORE_LOCKED,
- * RIFF_STORE_IO or RIFF_STORE_UNREACHABLE. One process can open a folder once.
+ * RIFF_STORE_IO, RIFF_STORE_DAMAGED or RIFF_STORE_UNREACHABLE. One process can open a folder once.
  */
 export async function openEngine(dir: string, lockWaitMs = LOCK_WAIT_MS): Promise<Surreal> {
   if (dir.includes("?")) {
@@ -49,6 +50,7 @@ export async function openEngine(dir: string, lockWaitMs = LOCK_WAIT_MS): Promis
   }
   for (const [name, value] of Object.entries(ENGINE_SETTINGS)) process.env[name] = value;
   createPrivateFolder(dir);
+  refuseHeadless(dir);
   const deadline = Date.now() + lockWaitMs;
   for (;;) {
     try {

@@ -16,6 +16,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import { lockedError } from "./engine.ts";
+import { refuseHeadless } from "./engine-files.ts";
 
 /** How long is waited for a moment in which another process writes nothing to the store. */
 const QUIET_WAIT_MS = 5_000;
@@ -27,16 +28,13 @@ export interface StoreCopy {
   remove(): void;
 }
 
-/** Whether there is a store in `dir`. */
-export function storeExists(dir: string): boolean {
-  return statSync(join(dir, "CURRENT"), { throwIfNoEntry: false }) !== undefined;
-}
-
 /**
  * Copies the store in `dir` as it is at one moment, also while another process has it open; what that process has been
- * told is committed is in the copy. Throws RIFF_STORE_LOCKED when it is never left alone for that long, RIFF_STORE_IO.
+ * told is committed is in the copy. Throws RIFF_STORE_LOCKED when it is never left alone for that long, RIFF_STORE_IO,
+ * RIFF_STORE_DAMAGED.
  */
 export async function copyStore(dir: string, waitMs = QUIET_WAIT_MS): Promise<StoreCopy> {
+  refuseHeadless(dir);
   const place = privateFolder(dir);
   const remove = () => {
     try {

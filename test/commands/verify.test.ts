@@ -12,6 +12,7 @@ import { dirname, join } from "node:path";
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { EXIT_CODES } from "../../src/errors.ts";
 import { chain, type Json, jsonl, lineOf } from "../support/builders.ts";
+import { listing } from "../support/listing.ts";
 import { killRunning, query, riffd } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
@@ -208,5 +209,40 @@ describe("a byte of the write-ahead log that was flipped", () => {
     }
     // Most of the log holds commits, so most flips must have been found.
     expect(outcomes.filter((outcome) => !outcome.endsWith(": 0")).length, outcomes.join(", ")).toBeGreaterThan(3);
+  });
+});
+
+describe("a store without the file that leads to its data", () => {
+  test("is refused by every command before the engine can make a new one in its place", async () => {
+    const kept = keepCopy();
+    rmSync(join(store(), "CURRENT"));
+    const before = listing(store());
+    for (const args of [
+      ["verify", "--all"],
+      ["export", "gear"],
+      ["events"],
+      ["query", "SELECT * FROM session"],
+      ["schema", "status"],
+      ["backup", join(state, "never")],
+      ["forget", "gear", "--reason", "none", "--yes"],
+      ["sync", "--all", "--projects", projects],
+      ["sync", "--all", "--dry-run", "--projects", projects],
+      ["serve", "--no-listen", "--user", "me"],
+      ["start", "--projects", projects, "--log-format", "json"],
+    ]) {
+      const { code, stderr } = await riffd(state, args, { env: { RIFFD_SERVE_PASS: "correct-horse" } });
+      expect([...args, code]).toEqual([...args, EXIT_CODES.RIFF_STORE_DAMAGED]);
+      expect(stderr).toContain("its file CURRENT is missing, so the engine cannot find its data. Nothing was touched.");
+    }
+    expect(listing(store())).toEqual(before);
+    const { stdout } = await riffd(state, ["doctor", "--json"]);
+    const { checks } = JSON.parse(stdout) as { checks: { id: string }[] };
+    expect(checks.find(({ id }) => id === "store")).toMatchObject({
+      state: "problem",
+      message: expect.stringContaining("CURRENT is missing"),
+    });
+
+    cpSync(join(kept, "CURRENT"), join(store(), "CURRENT"));
+    expect((await verify("--all")).stdout).toMatch(/^✓ 2 sessions verified: 10 messages/);
   });
 });

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   utimesSync,
@@ -14,7 +13,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { copyStore, storeExists } from "../../src/store/store-copy.ts";
+import { copyStore } from "../../src/store/store-copy.ts";
 import { listing } from "../support/listing.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
@@ -148,11 +147,4 @@ describe("a copy", () => {
     expect(dir.startsWith(place)).toBe(true);
     expect(readdirSync(place).filter((name) => name.startsWith(".riffd"))).toEqual([]);
   });
-});
-
-test("a folder is a store when the engine has made it one", () => {
-  expect(storeExists(store)).toBe(true);
-  renameSync(join(store, "CURRENT"), join(store, "CURRENT.dbtmp"));
-  expect(storeExists(store)).toBe(false);
-  expect(storeExists(join(store, "nowhere"))).toBe(false);
 });
