@@ -59,6 +59,18 @@ async function rows<T>(state: string, text: string): Promise<T[]> {
   return answers[0].result;
 }
 
+interface Schema {
+  readonly state: string;
+  readonly applied: readonly { readonly version: number }[];
+  readonly missing: readonly unknown[];
+}
+
+async function schemaOf(state: string): Promise<Schema> {
+  const { code, stdout } = await riffd(state, ["schema", "status", "--json"]);
+  expect([EXIT_CODES.RIFF_SCHEMA_MISSING, 0]).toContain(code);
+  return JSON.parse(stdout) as Schema;
+}
+
 interface KeptEvent {
   readonly event_type: string;
   readonly operator: string;
@@ -86,17 +98,31 @@ describe.each(kept)("a store of schema %s", (name) => {
   const hasBackup = version >= 2;
   const hasForgotten = version >= 3;
 
-  test("is brought to this riffd's schema when it is opened, proves whole, and gives back all it had", async () => {
+  test("proves whole and gives back all it had, and is left at its schema by whoever only reads", async () => {
     const { state, projects } = unpack(name);
+    const before = await schemaOf(state);
+    expect(before.missing).toHaveLength(kept.length - version);
     expect(await succeeds(state, "verify", "--all")).toMatch(/^✓ 4 sessions verified: 61 messages, .* 5 events/m);
-    const status = JSON.parse(await succeeds(state, "schema", "status", "--json"));
-    expect([status.state, status.missing]).toEqual(["current", []]);
     const exported = async (...args: string[]) => await succeeds(state, "export", ...args);
     expect(await exported(SESSION)).toBe(readFileSync(join(projects, TEAPOT), "utf8"));
     expect(await exported(SESSION, "--generation", "1")).toBe(readFileSync(join(EXAMPLES, TEAPOT), "utf8"));
     expect(await eventsOf(state)).toEqual(EVENTS);
-    const forgotten = await rows<number>(state, "SELECT VALUE commit FROM forgotten");
-    expect(forgotten).toHaveLength(hasForgotten ? 1 : 0);
+    if (hasForgotten) expect(await rows<number>(state, "SELECT VALUE commit FROM forgotten")).toHaveLength(1);
+    expect(await schemaOf(state)).toEqual(before);
+  });
+
+  test("is backed up as it is, so that the riffd that wrote it can be gone back to", async () => {
+    const { state } = unpack(name);
+    const before = await schemaOf(state);
+    const backup = join(scratchFolder(), "before");
+    await succeeds(state, "backup", backup, "--json");
+    expect(await schemaOf(state)).toEqual(before);
+    const header = /^riffd-backup (.*)$/m.exec(readFileSync(backup).toString("latin1"))!;
+    const { schema } = JSON.parse(header[1]!) as { schema: Schema["applied"] };
+    expect(schema.map((one) => one.version)).toEqual(before.applied.map((one) => one.version));
+    const restored = scratchFolder();
+    await succeeds(restored, "restore-store", backup, "--json");
+    expect(await succeeds(restored, "verify", "--all")).toMatch(/^✓ 4 sessions verified: 61 messages/m);
   });
 
   test("goes on where it was: the same machine, the same heads, only what is new is written", async () => {
@@ -105,6 +131,7 @@ describe.each(kept)("a store of schema %s", (name) => {
     appendFileSync(join(projects, TEAPOT), `${message(UUID, LAST_UUID)}\n`);
     const sync = ["sync", "--all", "--projects", projects];
     await succeeds(state, ...sync, "--operator", "ada");
+    expect(await schemaOf(state)).toMatchObject({ state: "current", missing: [] });
     expect(await eventsOf(state)).toEqual([...EVENTS, ["message_added", "ada"]]);
     expect(await rows(state, "SELECT VALUE id FROM host")).toHaveLength(1);
     expect(readFileSync(join(state, "host-id"), "utf8")).toBe(host);

@@ -31,7 +31,7 @@ export async function backupCommand(
   const created = new Date().toISOString();
   const file = chooseFile(target, created);
   refuseToReplace(file, options.force, BACKUP);
-  const opened = await openChosenStore(options, output, signal, { readOnly: true });
+  const opened = await openChosenStore(options, output, signal, { readOnly: true, takesOlderSchema: true });
   try {
     const written = await untilStill(() => writeBackup(opened, file, created, options, signal));
     const { foreign, sessions, messages, bytes } = written;

@@ -36,21 +36,21 @@ export function openChosenStore(
   options: StoreOptions,
   output: Output,
   signal: AbortSignal,
-  { readOnly = false } = {},
+  reading: Partial<Pick<OpenOptions, "readOnly" | "takesOlderSchema">> = {},
 ): Promise<ReachedStore> {
   const settings = settingsFor(options);
-  return open(chosenStore(settings), settings, output, signal, () => readOnly);
+  return open(chosenStore(settings), settings, output, signal, () => ({ readOnly: false, ...reading }));
 }
 
 /** The same for the embedded store, whatever server the settings name. */
 export function openEmbeddedStore(settings: Settings, output: Output, signal: AbortSignal): Promise<OpenStore> {
-  return open(embeddedStore(settings), settings, output, signal, () => false);
+  return open(embeddedStore(settings), settings, output, signal, () => ({ readOnly: false }));
 }
 
 /** The same for a sync; where a daemon is to do that, only for reading. */
 export function openStoreToSync(options: StoreOptions, output: Output, signal: AbortSignal): Promise<ReachedStore> {
   const settings = settingsFor(options);
-  return open(chosenStore(settings), settings, output, signal, (daemon) => daemon !== null);
+  return open(chosenStore(settings), settings, output, signal, (daemon) => ({ readOnly: daemon !== null }));
 }
 
 async function open(
@@ -58,10 +58,10 @@ async function open(
   settings: Settings,
   output: Output,
   signal: AbortSignal,
-  isReadOnly: (daemon: ControlClient | null) => boolean,
+  reading: (daemon: ControlClient | null) => Pick<OpenOptions, "readOnly" | "takesOlderSchema">,
 ): Promise<ReachedStore> {
   const opened = await reached(choice, async ({ target, daemon }) => {
-    const options = { ...openOptions(output, signal), readOnly: isReadOnly(daemon) };
+    const options = { ...openOptions(output, signal), ...reading(daemon) };
     return { ...(await openStore(target, settings, options)), daemon };
   });
   reportSetbacks(opened.setbacks, output);

@@ -10,10 +10,11 @@ import { createPrivateFolder } from "../private-folder.ts";
 import type { Database } from "./database.ts";
 import { EmbeddedDatabase } from "./embedded-database.ts";
 import { openEngine } from "./engine.ts";
+import { storeExists } from "./engine-files.ts";
 import { Heads, headsKey, type Setback } from "./heads.ts";
 import { type Patience, RemoteDatabase, type RemoteEvents } from "./remote-database.ts";
 import { applyMigrations, readMigrations, schemaFault, schemaStatus } from "./schema.ts";
-import { copyStore, storeExists } from "./store-copy.ts";
+import { copyStore } from "./store-copy.ts";
 import { SurrealStore } from "./surreal-store.ts";
 
 export interface OpenStore {
@@ -27,8 +28,10 @@ export interface OpenStore {
 }
 
 export interface OpenOptions {
-  /** Only reads; then no rights to write are needed. */
+  /** Only reads; then no rights to write are needed, and an older schema stays as it is. */
   readonly readOnly: boolean;
+  /** Whoever reads takes an older schema as it is; else an embedded store is brought up to date in a copy. */
+  readonly takesOlderSchema?: boolean;
   readonly events: RemoteEvents;
   /** Aborted: waiting for a server ends. */
   readonly signal: AbortSignal;
@@ -58,8 +61,7 @@ export async function openStore(
 ): Promise<OpenStore> {
   createPrivateFolder(stateDir);
   const host = readHostId(stateDir);
-  const database = await openDatabase(target, options);
-  await prepareSchema(target, database);
+  const database = await openWithSchema(target, options);
   if (!options.readOnly) await registerHost(database, host);
   const store = new SurrealStore(database);
   // Making the file smaller would cut off a daemon that is writing to it.
@@ -79,17 +81,27 @@ export async function openStore(
 }
 
 /**
- * An embedded store is brought to this riffd's schema. On a server, which others may share, only a database that has none
- * is set up; an older one is its owner's to bring up to date, and a daemon's is the daemon's.
+ * Who writes to an embedded store brings it to this riffd's schema first; who reads leaves that to others, so that an earlier
+ * riffd can still be gone back to. On a server, which others may share, only a database that has none is set up; an older one
+ * is its owner's to bring up to date, and a daemon's is the daemon's.
  */
-async function prepareSchema(target: StoreTarget, database: Database): Promise<void> {
+async function openWithSchema(target: StoreTarget, options: OpenOptions): Promise<Database> {
+  const database = await openDatabase(target, options);
   const migrations = readMigrations();
   const status = await schemaStatus(database, migrations);
   const fault = schemaFault(status);
-  if (fault === null) return;
+  if (fault === null) return database;
   if (status.state === "older" && target.kind === "daemon") throw olderDaemon(database.location);
+  if (status.state === "older" && options.readOnly) {
+    if (options.takesOlderSchema) return database;
+    if (target.kind === "embedded") {
+      await database.close();
+      return openMigratedCopy(target);
+    }
+  }
   if (status.state !== "fresh" && (target.kind === "remote" || status.state !== "older")) throw fault;
   await applyMigrations(database, migrations);
+  return database;
 }
 
 /** Notes this machine in the store; a store that leaves the row out, and says nothing, denies all others too. */
@@ -167,9 +179,8 @@ export async function openStoreView(
   const nothing: StoreView = { ...view, base: null, setbacks: heads.setbacks([]), close: async () => {} };
   if (target.kind === "embedded") {
     if (!storeExists(target.dir)) return nothing;
-    const database = await openStoreCopy(target);
+    const database = await openMigratedCopy(target);
     try {
-      await applyMigrations(database, readMigrations());
       return await over(database, () => database.close());
     } catch (thrown) {
       await database.close();
@@ -199,6 +210,18 @@ export async function openStoreCopy(target: EmbeddedTarget): Promise<Database> {
     copy.remove();
     if (!(thrown instanceof RiffError)) throw thrown;
     throw new RiffError(thrown.code, thrown.message.replaceAll(copy.dir, target.dir), thrown.hint, thrown.cause);
+  }
+}
+
+/** The same, brought to this riffd's schema. Throws the codes of `openStoreCopy` and `applyMigrations`. */
+async function openMigratedCopy(target: EmbeddedTarget): Promise<Database> {
+  const database = await openStoreCopy(target);
+  try {
+    await applyMigrations(database, readMigrations());
+    return database;
+  } catch (thrown) {
+    await database.close();
+    throw thrown;
   }
 }
 
