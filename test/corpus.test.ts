@@ -1,19 +1,17 @@
 // Real transcripts, where they are at hand: healthy ones score 0, real breaks are found, and a second opinion agrees.
 import { execFileSync } from "node:child_process";
-import { appendFileSync, existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { appendFileSync, readdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ModelSession } from "./model/model.ts";
+import { CORPUS, hasCorpus, makeHome } from "./support/corpus.ts";
 import { dumpSession } from "./support/dump.ts";
 import { removeScratch, scratchFolder, Workbench } from "./support/workbench.ts";
 
 afterAll(removeScratch);
 
-const CORPUS = fileURLToPath(new URL("../../shared/corpus/", import.meta.url));
-const MAKE_HOME = fileURLToPath(new URL("../../shared/tools/make-home.mjs", import.meta.url));
 const COUNT = fileURLToPath(new URL("./support/corpus-count.mjs", import.meta.url));
-const isThere = existsSync(CORPUS) && existsSync(MAKE_HOME);
 
 /** What the counting script says of a file. */
 interface Counted {
@@ -48,18 +46,16 @@ function counted(path: string, session: ModelSession): object {
 }
 
 test("there are real transcripts to test with", ({ skip }) => {
-  skip(!isThere, `there are none at ${CORPUS}`);
+  skip(!hasCorpus, `there are none at ${CORPUS}`);
   expect(readdirSync(CORPUS).length).toBeGreaterThan(0);
 });
 
-describe.runIf(isThere)("real transcripts", () => {
+describe.runIf(hasCorpus)("real transcripts", () => {
   const sessions = new Map<string, ModelSession>();
   let files: Counted[] = [];
 
   beforeAll(async () => {
-    const home = scratchFolder();
-    execFileSync(process.execPath, [MAKE_HOME, home], { stdio: "pipe" });
-    const projects = join(home, "projects");
+    const projects = makeHome(scratchFolder());
     const counts = execFileSync(process.execPath, [COUNT, projects], { maxBuffer: 1 << 28 });
     files = JSON.parse(counts.toString()) as Counted[];
     const bench = await Workbench.create({ root: projects });
@@ -131,8 +127,8 @@ describe.runIf(isThere)("real transcripts", () => {
   });
 });
 
-describe.runIf(isThere)("a session that was saved at several moments", () => {
-  const grown = !isThere
+describe.runIf(hasCorpus)("a session that was saved at several moments", () => {
+  const grown = !hasCorpus
     ? []
     : (readdirSync(CORPUS, { recursive: true }) as string[])
         .filter((name) => name.split(sep).includes("_growth") && name.endsWith(".jsonl"))

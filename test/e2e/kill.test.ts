@@ -1,13 +1,15 @@
 // The daemon is killed 50 times at random moments while several transcripts are written to, moved and rewritten. In the
 // end the store is what the model makes of the files, and all of it is proved.
 import { readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
+import { sha256Hex } from "../../src/core/hash.ts";
 import { openStore } from "../../src/store/open.ts";
 import { Model, type ModelSession } from "../model/model.ts";
 import { assistantMessage, type Json, jsonl, lineOf, queueOperation, userMessage, uuid } from "../support/builders.ts";
 import { pick, random, seed } from "../support/chance.ts";
+import { hasCorpus, someTranscripts } from "../support/corpus.ts";
 import { dumpStore } from "../support/dump.ts";
 import { LiveDaemon } from "../support/live-daemon.ts";
 import { linesOfFile, Replay } from "../support/replay.ts";
@@ -42,6 +44,9 @@ function conversation(number: number, count: number): Buffer {
   return jsonl(...values);
 }
 
+/** Where real transcripts are at hand, some are among those that are written. */
+const REAL = hasCorpus ? someTranscripts(4) : [];
+
 test(`${KILLS} kills at random moments, while Claude writes, leave what was written, once (seed ${seed})`, async () => {
   const projects = scratchFolder();
   const stateDir = scratchFolder();
@@ -56,6 +61,7 @@ test(`${KILLS} kills at random moments, while Claude writes, leave what was writ
     replay("-p1/unfinished.jsonl", Buffer.concat([conversation(4, 60), unfinished])),
     replay("-p2/deep/subagents/agent-a2.jsonl", conversation(6, 40)),
     replay("-p0/first/subagents/agent-a1.jsonl", jsonl(agent)),
+    ...REAL.map((path) => replay(`-real/${basename(path)}`, readFileSync(path))),
   ];
   const still = { path: join(projects, "-p1/still.jsonl"), moves: 0, rewrites: 0 };
   writeFileSync(still.path, conversation(7, 150));
@@ -128,5 +134,5 @@ function move(still: Still, projects: string): void {
 
 /** What must be equal, however the files came to be as they are. */
 function withoutHistory({ events: _, removed: __, generation: ___, archived, ...session }: ModelSession) {
-  return { ...session, archived: archived.toString("latin1") };
+  return { ...session, archived: sha256Hex(archived) };
 }
