@@ -52,7 +52,7 @@ function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir);
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT") return [];
+    if (systemCode(thrown) === "ENOENT" || systemCode(thrown) === "ENOTDIR") return [];
     throw thrown;
   }
 }
