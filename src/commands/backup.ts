@@ -1,6 +1,5 @@
-// riffd backup: all of the store in one file, as it is at one moment.
-import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { statIfThere } from "../absent.ts";
 import { backupOf, untilStill } from "../backup/backup.ts";
 import { RiffError } from "../errors.ts";
 import type { OpenStore } from "../store/open.ts";
@@ -80,7 +79,7 @@ async function writeBackup(
 /** In a folder the file is named by the time. */
 function chooseFile(target: string, created: string): string {
   const path = resolve(target);
-  const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+  const isFolder = statIfThere(path)?.isDirectory() ?? false;
   if (isFolder) return join(path, `riffd-${created.slice(0, 19).replaceAll(/[-:]/g, "")}Z.riffd-backup`);
   if (!/[/\\]$/.test(target)) return path;
   throw new RiffError("RIFF_BACKUP_FAILED", `There is no folder ${path}.`, "Create it, or name the file itself.");

@@ -1,6 +1,5 @@
-// riffd restore-store: a backup becomes a store again.
-import { statSync } from "node:fs";
 import { resolve } from "node:path";
+import { statIfThere } from "../absent.ts";
 import { headsOf, migrationsOf, type ProvenBackup, proveBackup, restoreBackup } from "../backup/restore.ts";
 import { resolveSettings } from "../config/config.ts";
 import { createPrivateFolder } from "../private-folder.ts";
@@ -68,7 +67,7 @@ async function shown<T>(
   { json }: RestoreStoreOptions,
   work: (onBatch: (read: number) => void) => Promise<T>,
 ): Promise<T> {
-  const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  const size = statIfThere(path)?.size ?? 0;
   const progress = json ? null : startProgress(Math.ceil(size / 1e6), what);
   try {
     return await work((read) => progress?.update(Math.floor(read / 1e6)));

@@ -1,8 +1,7 @@
-// riffd sync: brings the store up to date with transcripts, once; or, as a dry run, says what that would do.
-import { statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { statIfThere } from "../absent.ts";
 import { resolveSettings } from "../config/config.ts";
 import { withoutCredentials } from "../config/store-target.ts";
 import { EXIT_CODES, RiffError, toError } from "../errors.ts";
@@ -186,7 +185,7 @@ function connectionOf({ store, storeExists }: Workplace, { dryRun }: SyncOptions
 }
 
 function sizeOf(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return statIfThere(path)?.size ?? 0;
 }
 
 async function tell(results: Results, workplace: Workplace, selection: Selection, run: Run): Promise<void> {

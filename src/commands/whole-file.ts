@@ -1,7 +1,6 @@
-// Files that a command gives out: they appear under their name only when they are whole and on disk.
-import { statSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { statIfThere } from "../absent.ts";
 import { type ErrorCode, RiffError, toError } from "../errors.ts";
 
 /** What a failure is called, and how to name another file, for people. */
@@ -62,7 +61,7 @@ async function syncFolder(folder: string): Promise<void> {
 
 /** Throws if something stands at `target` that is not to be replaced: a file without `force`, or no file at all. */
 export function refuseToReplace(target: string, force: boolean, { code, otherName }: FileKind): void {
-  const stats = statSync(target, { throwIfNoEntry: false });
+  const stats = statIfThere(target);
   if (stats === undefined || (force && stats.isFile())) return;
   throw new RiffError(
     code,

@@ -1,5 +1,6 @@
 // One request to the daemon, whose failures are told apart: there is no daemon, it does not answer, or it refuses.
 import { type IncomingMessage, type RequestOptions, request } from "node:http";
+import { isAbsent } from "../absent.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import type { WireError } from "./protocol.ts";
 import { fromWireError } from "./wire.ts";
@@ -97,7 +98,7 @@ async function* pieces(
 }
 
 function failure(socketPath: string, error: Error): RiffError {
-  if (["ENOENT", "ECONNREFUSED", "ENOTSOCK"].includes(systemCode(error) ?? "")) {
+  if (isAbsent(error) || ["ECONNREFUSED", "ENOTSOCK"].includes(systemCode(error) ?? "")) {
     return new RiffError(
       "RIFF_DAEMON_NOT_RUNNING",
       `No daemon listens at ${socketPath}.`,

@@ -16,6 +16,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isAbsent } from "../absent.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import { createPrivateFolder } from "../private-folder.ts";
 import { birthOf } from "./process-birth.ts";
@@ -124,7 +125,7 @@ function entries(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT") return [];
+    if (isAbsent(thrown)) return [];
     throw thrown;
   }
 }
@@ -136,7 +137,7 @@ function liveHolder(file: string): Holder | null {
     if (typeof pid !== "number" || typeof birth !== "string" || typeof since !== "string") return null;
     return birthOf(pid) === birth ? { pid, since: new Date(since) } : null;
   } catch (thrown) {
-    if (thrown instanceof SyntaxError || thrown instanceof TypeError || systemCode(thrown) === "ENOENT") return null;
+    if (thrown instanceof SyntaxError || thrown instanceof TypeError || isAbsent(thrown)) return null;
     throw thrown;
   }
 }

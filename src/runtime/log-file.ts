@@ -2,7 +2,8 @@
 // The process does this itself, since launchd holds the files it is given open, and machines without logrotate are many.
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { RiffError, systemCode, toError } from "../errors.ts";
+import { isAbsent } from "../absent.ts";
+import { RiffError, toError } from "../errors.ts";
 
 /** 50 MB all together. */
 const MOST_BYTES = 10_000_000;
@@ -85,6 +86,6 @@ function rename(from: string, to: string): void {
   try {
     renameSync(from, to);
   } catch (thrown) {
-    if (systemCode(thrown) !== "ENOENT") throw thrown;
+    if (!isAbsent(thrown)) throw thrown;
   }
 }

@@ -2,6 +2,7 @@
 import type { Dirent } from "node:fs";
 import { readdir, realpath } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
+import { isAbsent } from "../absent.ts";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import type { Transcript } from "../sync/transcript.ts";
 import type { ProjectFilter } from "./project-filter.ts";
@@ -114,7 +115,7 @@ export function transcriptAt(root: string, path: string): Transcript | null {
 }
 
 function unreadable(folder: string, thrown: unknown): RiffError {
-  return systemCode(thrown) === "ENOENT"
+  return isAbsent(thrown)
     ? new RiffError(
         "RIFF_PROJECTS_MISSING",
         `There is no projects folder ${folder}.`,

@@ -1,4 +1,5 @@
 // What keeps changes from being seen: in words, and told once as it begins and once as it ends.
+import { isAbsent } from "../absent.ts";
 import { systemCode, toError } from "../errors.ts";
 import type { WatchListener, WatchTrouble } from "../sync/watching.ts";
 
@@ -68,7 +69,7 @@ export function failureTrouble(folder: string, error: Error): WatchTrouble {
 }
 
 export function rootTrouble(root: string, thrown: unknown): WatchTrouble {
-  const isMissing = systemCode(thrown) === "ENOENT";
+  const isMissing = isAbsent(thrown);
   return {
     kind: "root",
     path: root,

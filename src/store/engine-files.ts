@@ -1,7 +1,8 @@
 // The files of the embedded engine (RocksDB) in a store's folder, as far as riffd must know them before it opens one.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { RiffError, systemCode } from "../errors.ts";
+import { isAbsent } from "../absent.ts";
+import { RiffError } from "../errors.ts";
 
 /** Names the manifest, which names all other files. */
 const CURRENT = "CURRENT";
@@ -43,7 +44,7 @@ function readIfThere(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT") return null;
+    if (isAbsent(thrown)) return null;
     throw thrown;
   }
 }
@@ -52,7 +53,7 @@ function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir);
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT" || systemCode(thrown) === "ENOTDIR") return [];
+    if (isAbsent(thrown)) return [];
     throw thrown;
   }
 }

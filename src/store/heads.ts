@@ -3,9 +3,10 @@
 // opening; a torn last line is ignored.
 import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { isAbsent } from "../absent.ts";
 import { locationOf, type StoreTarget } from "../config/store-target.ts";
 import { xxh64Hex } from "../core/hash.ts";
-import { RiffError, systemCode, toError } from "../errors.ts";
+import { RiffError, toError } from "../errors.ts";
 import type { HeadKeeper } from "../sync/context.ts";
 import type { ChainHead } from "../sync/store.ts";
 
@@ -131,7 +132,7 @@ function readLines(file: string): string[] {
   try {
     return readFileSync(file, "utf8").split("\n").filter(Boolean);
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT") return [];
+    if (isAbsent(thrown)) return [];
     throw thrown;
   }
 }

@@ -203,7 +203,7 @@ describe("no daemon", () => {
       return [...loaded].filter((name) => !name.startsWith("/")).sort();
     };
     expect(libraries("probe.ts")).toEqual(["node:fs", "node:net"]);
-    expect(libraries("client.ts")).toEqual(["eventsource-parser", "node:http", "node:timers/promises"]);
+    expect(libraries("client.ts")).toEqual(["eventsource-parser", "node:fs", "node:http", "node:timers/promises"]);
     expect(libraries("server.ts")).toContain("hono");
   });
 });
