@@ -5,9 +5,18 @@ import type { Settings } from "../config/config.ts";
 import { configPath } from "../config/config-file.ts";
 import { RiffError } from "../errors.ts";
 import { createPrivateFolder } from "../private-folder.ts";
-import { type Installed, serviceFailed } from "../service/manager.ts";
+import { type Installed, type ServiceManager, serviceFailed } from "../service/manager.ts";
+import { knowsUser, systemPrograms } from "../service/programs.ts";
 import type { Output } from "./output.ts";
-import { installedAt, type Place, refuseOther, type Scope, serviceManager, thisPlace } from "./service-place.ts";
+import {
+  installedAt,
+  type Place,
+  refuseOther,
+  type Scope,
+  serviceManager,
+  shownManager,
+  thisPlace,
+} from "./service-place.ts";
 import { findPlan, planInstall } from "./service-plan.ts";
 import { parseTimeout, tellReadiness, type WaitOptions } from "./service-readiness.ts";
 import type { ServiceVariables } from "./service-variables.ts";
@@ -28,31 +37,48 @@ export async function serviceInstall(
   signal: AbortSignal,
   place: Place = thisPlace(),
 ): Promise<number> {
+  if (options.print) return printFile(options, output, place);
   const timeoutMs = parseTimeout(options.timeout);
   const manager = serviceManager(place, options);
   const before = await manager.installed();
-  const user = options.system ? userFor(options, place, before) : noUser(options);
+  const user = userFor(options, place, before);
   const { program, settings, variables } = planInstall(place, user, before);
-  if (options.print) {
-    output.line((await manager.text(program)).trimEnd());
-    output.note(`Nothing was written. It would be ${await manager.file()}`);
-    return 0;
-  }
   refuseCache(place.riffd);
-  if (options.system) needRoot(place);
-  else {
+  if (user !== null) {
+    needRoot(place);
+    await refuseUnknown(user, place);
+  } else {
     await refuseOther(manager, settings);
     createFolders(settings);
   }
   if (before !== null) output.note("A service is installed already; it is stopped and replaced.");
-  await manager.install(program);
+  const statusBefore = await manager.install(program);
   output.line(`✓ installed: ${await manager.file()}`);
   tellVariables(variables, output);
-  await tellReadiness(manager, settings, { scope: options, timeoutMs, signal }, output);
+  await tellReadiness(manager, settings, { scope: options, timeoutMs, signal, before: statusBefore }, output);
   if ((await manager.lingers()) === false) {
     output.note("It ends when you log out. `loginctl enable-linger` has it run from the machine's start on.");
   }
   return 0;
+}
+
+/** Shows what would be written, also to who could not install it, and where no service manager answers. */
+async function printFile(options: InstallOptions, output: Output, place: Place): Promise<number> {
+  const show = async (manager: ServiceManager) => {
+    const before = await manager.installed();
+    const { program } = planInstall(place, userFor(options, place, before), before);
+    const [text, file] = [await manager.text(program), await manager.file()];
+    output.line(text.trimEnd());
+    output.note(`Nothing was written. It would be ${file}`);
+    return 0;
+  };
+  try {
+    return await show(shownManager(place, options, true));
+  } catch (thrown) {
+    if (!(thrown instanceof RiffError) || thrown.code !== "RIFF_SERVICE_FAILED") throw thrown;
+    output.note(`${thrown.message}\nIts version and its folders are not known: this is for one of today.`);
+    return show(shownManager(place, options, false));
+  }
 }
 
 /** Ends the daemon and removes the service's file. The data stays. Returns the exit code. Throws RiffError. */
@@ -91,7 +117,10 @@ function tellVariables({ given, kept }: ServiceVariables, output: Output): void 
   if (kept.length > 0) output.line(`  has as before: ${kept.join(", ")}`);
 }
 
-function userFor({ user }: InstallOptions, { env }: Place, before: Installed | null): string {
+/** Whom it runs as; null: one's own. Throws RIFF_USAGE. */
+function userFor(options: InstallOptions, { env }: Place, before: Installed | null): string | null {
+  if (!options.system) return noUser(options);
+  const { user } = options;
   const name = user ?? before?.user ?? env.SUDO_USER;
   if (name !== undefined && /^[\w][\w.@-]*\$?$/.test(name)) return name;
   if (name !== undefined)
@@ -101,6 +130,12 @@ function userFor({ user }: InstallOptions, { env }: Place, before: Installed | n
     "It is not said whose transcripts the system's service is to keep.",
     "Name the user it is to run as: `riffd service install --system --user NAME`.",
   );
+}
+
+/** systemd takes any name, and fails when it starts the daemon. */
+async function refuseUnknown(user: string, { env }: Place): Promise<void> {
+  if (await knowsUser(systemPrograms(env), user)) return;
+  throw new RiffError("RIFF_USAGE", `There is no user ${user} on this machine.`, "See `id -un`, run by who it is for.");
 }
 
 function needRoot({ uid }: Place): void {

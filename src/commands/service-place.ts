@@ -1,5 +1,5 @@
 // Which service riffd service is about, and how it is reached: systemd's or launchd's, the user's own or the system's.
-import { existsSync, realpathSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import type { Settings } from "../config/config.ts";
 import type { Environment } from "../config/paths.ts";
@@ -7,7 +7,7 @@ import { readLock } from "../control/instance-lock.ts";
 import { RiffError } from "../errors.ts";
 import { Launchd } from "../service/launchd.ts";
 import { type Installed, type ServiceManager, serviceFailed } from "../service/manager.ts";
-import { systemPrograms } from "../service/programs.ts";
+import { systemPrograms, withUsersBus } from "../service/programs.ts";
 import { Systemd } from "../service/systemd.ts";
 
 /** The process that runs the command, and the machine that it is on. */
@@ -39,13 +39,25 @@ export interface Scope {
 }
 
 /** Throws RIFF_USAGE where this user cannot have such a service, and RIFF_SERVICE_FAILED where the system has none. */
-export function serviceManager(place: Place, { system }: Scope): ServiceManager {
+export function serviceManager(place: Place, scope: Scope): ServiceManager {
+  if (place.uid === 0 && !scope.system) {
+    const more = place.platform === "linux" ? "; or, for a service of the system, `riffd service … --system`" : "";
+    throw new RiffError(
+      "RIFF_USAGE",
+      "This would be a service of root's own, with root's transcripts.",
+      `Run it without sudo${more}.`,
+    );
+  }
+  return shownManager(place, scope, true);
+}
+
+/** The same to look only, for anybody. Where it is not to be asked, it answers with what is usual. */
+export function shownManager(place: Place, { system }: Scope, isAsked: boolean): ServiceManager {
   const { platform, uid, home, systemUnits } = place;
-  const programs = systemPrograms(withBus(place));
+  const programs = systemPrograms(withUsersBus(place.env, uid));
   if (platform === "darwin") {
     if (system)
       throw new RiffError("RIFF_USAGE", "--system is for Linux.", "Leave it out: an agent of yours runs riffd.");
-    if (uid === 0) throw asRoot("Run it without sudo.");
     return new Launchd(programs, { home, uid });
   }
   if (platform !== "linux") {
@@ -55,10 +67,8 @@ export function serviceManager(place: Place, { system }: Scope): ServiceManager 
       "Have what starts your programs run `riffd start`.",
     );
   }
-  if (uid === 0 && !system) {
-    throw asRoot("Run it without sudo; or, for a service of the system, `riffd service … --system`.");
-  }
-  return new Systemd(programs, { isSystem: system, home, uid, ...(systemUnits === undefined ? {} : { systemUnits }) });
+  const units = systemUnits === undefined ? {} : { systemUnits };
+  return new Systemd(programs, { isSystem: system, home, uid, isAsked, ...units });
 }
 
 /** Throws RIFF_SERVICE_FAILED where there is no service. */
@@ -77,15 +87,4 @@ export async function refuseOther(manager: ServiceManager, { stateDir }: Setting
     `A daemon that is not this service runs for ${stateDir}: process ${holder.pid}, since ${holder.since.toISOString()}.`,
     "`riffd stop` ends it; then the service can have it.",
   );
-}
-
-function asRoot(hint: string): RiffError {
-  return new RiffError("RIFF_USAGE", "This would be a service of root's own, with root's transcripts.", hint);
-}
-
-/** A shell that came by su or cron does not know where the user's systemd is, though it may be there. */
-function withBus({ env, uid }: Place): Environment {
-  const usual = `/run/user/${uid}`;
-  const isKnown = Boolean(env.XDG_RUNTIME_DIR || env.DBUS_SESSION_BUS_ADDRESS);
-  return isKnown || !existsSync(usual) ? env : { ...env, XDG_RUNTIME_DIR: usual };
 }

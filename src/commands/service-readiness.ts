@@ -1,5 +1,6 @@
 // Waiting until a service's daemon is ready, or has turned out not to come up.
 import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Settings } from "../config/config.ts";
 import { ControlClient } from "../control/client.ts";
 import type { Readiness } from "../control/protocol.ts";
@@ -10,7 +11,7 @@ import { formatCount, type Output } from "./output.ts";
 import type { Scope } from "./service-place.ts";
 
 export interface WaitOptions extends Scope {
-  /** How long readiness is waited for: seconds, as typed. */
+  /** How long readiness is waited for: seconds, as typed; 0: not at all. */
   readonly timeout: string;
 }
 
@@ -24,15 +25,24 @@ export function parseTimeout(text: string): number {
 interface Patience {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** What the manager told right before it was to start the daemon. */
+  readonly before: ServiceStatus;
 }
 
-/** Waits until the daemon is ready, and says so; also that it runs and is not ready yet. Throws as `notReady` does. */
+/**
+ * Waits until the daemon is ready, and says so; also that it runs and is not ready yet. Does not wait where no time is given
+ * to it. Throws as `notReady` does.
+ */
 export async function tellReadiness(
   manager: ServiceManager,
   { stateDir, daemon }: Settings,
   { scope, ...patience }: Patience & { readonly scope: Scope },
   output: Output,
 ): Promise<void> {
+  if (patience.timeoutMs === 0) {
+    output.line("✓ starting; `riffd service status` tells how it goes on");
+    return;
+  }
   const client = scope.system ? null : new ControlClient(socketPath(stateDir, daemon.socket));
   output.note("Waiting until it is ready …");
   const started = performance.now();
@@ -48,29 +58,53 @@ export async function tellReadiness(
 }
 
 const LOOK_MS = 200;
+/** A manager that was asked to start it may have other things to do first. */
+const BEGIN_MS = 10_000;
 
 /**
- * `client` null: it is another user's, so only the service manager is asked. null: it is ready; else why it is not yet when the time is up, though it runs. Throws RIFF_SERVICE_FAILED where it
- * ended, or has said nothing at all, and RIFF_INTERRUPTED.
+ * `client` null: it is another user's, so only the service manager is asked. null: it is ready; else why it is not yet when
+ * the time is up, though it runs. Throws RIFF_SERVICE_FAILED where it ended, was never started, or has said nothing at all,
+ * and RIFF_INTERRUPTED.
  */
 async function notReady(
   manager: ServiceManager,
   client: ControlClient | null,
-  { timeoutMs, signal }: Patience,
+  { timeoutMs, signal, before }: Patience,
 ): Promise<readonly string[] | null> {
   const deadline = performance.now() + timeoutMs;
+  await hasBegun(manager, { timeoutMs: Math.min(timeoutMs, BEGIN_MS), signal, before });
   for (;;) {
     const status = await manager.status();
-    if (status.state === "failed" || status.state === "waiting" || status.state === "stopped") throw ended(status);
+    if (hasEnded(status)) throw ended(status);
     const told = client === null ? { ready: status.state === "running", reasons: [] } : await readinessOf(client);
     if (told?.ready) return null;
     if (performance.now() >= deadline) {
       if (told === null) throw silent(timeoutMs);
       return told.reasons;
     }
-    if (signal.aborted) throw notWaited();
-    await sleep(LOOK_MS, undefined, { signal }).catch(() => {}); // told above
+    await pause(signal);
   }
+}
+
+function hasEnded({ state }: ServiceStatus): boolean {
+  return state === "failed" || state === "waiting" || state === "stopped";
+}
+
+/** Waits until the manager tells of a start: that it runs, or anything but what it told before. Throws as `notReady` does. */
+async function hasBegun(manager: ServiceManager, { timeoutMs, signal, before }: Patience): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const status = await manager.status();
+    if (!hasEnded(status) || !isDeepStrictEqual(status, before)) return;
+    if (performance.now() >= deadline) throw notStarted(status, timeoutMs);
+    await pause(signal);
+  }
+}
+
+/** Throws RIFF_INTERRUPTED. */
+async function pause(signal: AbortSignal): Promise<void> {
+  await sleep(LOOK_MS, undefined, { signal }).catch(() => {});
+  if (signal.aborted) throw notWaited();
 }
 
 /** null: it does not answer. */
@@ -88,6 +122,14 @@ function ended({ exitCode, state }: ServiceStatus): RiffError {
   return serviceFailed(
     `The daemon was started, and ended${exitCode === null ? "" : ` with ${exitCodeInWords(exitCode)}`}.${again}`,
     "`riffd service logs` tells why; docs/errors.md what to do.",
+  );
+}
+
+function notStarted({ exitCode }: ServiceStatus, waitedMs: number): RiffError {
+  const last = exitCode === null ? "" : ` The last time it ended with ${exitCodeInWords(exitCode)}.`;
+  return serviceFailed(
+    `The daemon was to be started, and no start of it was seen within ${waitedMs / 1000} s.${last}`,
+    "`riffd service status` tells whether it runs by now; `riffd service logs` what keeps it.",
   );
 }
 

@@ -1,5 +1,7 @@
 // riffd service start | stop | restart | status | logs: the installed service.
+import type { Settings } from "../config/config.ts";
 import { EXIT_CODES, RiffError } from "../errors.ts";
+import type { ServiceManager } from "../service/manager.ts";
 import type { Output } from "./output.ts";
 import { installedAt, type Place, refuseOther, type Scope, serviceManager, thisPlace } from "./service-place.ts";
 import { findPlan, planAgain } from "./service-plan.ts";
@@ -13,14 +15,25 @@ export async function serviceStart(
   signal: AbortSignal,
   place: Place = thisPlace(),
 ): Promise<number> {
+  const { manager, settings, timeoutMs } = await readyToStart(options, place);
+  const before = await manager.start();
+  await tellReadiness(manager, settings, { scope: options, timeoutMs, signal, before }, output);
+  return 0;
+}
+
+interface Start {
+  readonly manager: ServiceManager;
+  readonly settings: Settings;
+  readonly timeoutMs: number;
+}
+
+/** All that is known before it starts to keep it from starting is thrown here. Changes nothing. Throws RiffError. */
+async function readyToStart(options: WaitOptions, place: Place): Promise<Start> {
   const timeoutMs = parseTimeout(options.timeout);
   const manager = serviceManager(place, options);
-  const installed = await installedAt(manager);
-  const { settings } = planAgain(place, installed);
+  const { settings } = planAgain(place, await installedAt(manager));
   if (!options.system) await refuseOther(manager, settings);
-  await manager.start();
-  await tellReadiness(manager, settings, { scope: options, timeoutMs, signal }, output);
-  return 0;
+  return { manager, settings, timeoutMs };
 }
 
 /** Has the daemon finish what it has begun, and end. Returns the exit code. Throws RiffError. */
@@ -32,15 +45,14 @@ export async function serviceStop(scope: Scope, output: Output, place: Place = t
   return 0;
 }
 
-/** Both, one after the other. */
+/** Both, one after the other; where it could not start again, it is not stopped. */
 export async function serviceRestart(
   options: WaitOptions,
   output: Output,
   signal: AbortSignal,
   place: Place = thisPlace(),
 ): Promise<number> {
-  const manager = serviceManager(place, options);
-  await installedAt(manager);
+  const { manager } = await readyToStart(options, place);
   await manager.stop();
   return serviceStart(options, output, signal, place);
 }

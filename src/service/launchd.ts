@@ -47,11 +47,11 @@ export class Launchd implements ServiceManager {
     return agentText(program, agentErrors(this.#home));
   }
 
-  async install(program: Program): Promise<void> {
+  async install(program: Program): Promise<ServiceStatus> {
     await this.#unload();
     mkdirSync(dirname(agentErrors(this.#home)), { recursive: true, mode: 0o700 });
     writeServiceFile(await this.file(), await this.text(program));
-    await this.start();
+    return this.start();
   }
 
   async uninstall(): Promise<void> {
@@ -59,10 +59,12 @@ export class Launchd implements ServiceManager {
     removeServiceFile(await this.file());
   }
 
-  async start(): Promise<void> {
+  async start(): Promise<ServiceStatus> {
     await this.#launchctl("enable", this.#target);
+    const before = await this.status();
     if ((await this.#print()) === null) await this.#launchctl("bootstrap", this.#domain, await this.file());
     else await this.#launchctl("kickstart", this.#target);
+    return before;
   }
 
   async stop(): Promise<void> {

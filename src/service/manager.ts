@@ -36,12 +36,12 @@ export interface ServiceManager {
   installed(): Promise<Installed | null>;
   /** What `install` writes. */
   text(program: Program): Promise<string>;
-  /** Stops what is there, writes the file, and has it started now and with the session. Does not wait until it is up. */
-  install(program: Program): Promise<void>;
+  /** Stops what is there, writes the file, and has it started now and with the session. Otherwise as `start`. */
+  install(program: Program): Promise<ServiceStatus>;
   /** Stops it and removes the file. Resolves when the daemon has ended. */
   uninstall(): Promise<void>;
-  /** Does not wait until it is up. */
-  start(): Promise<void>;
+  /** Does not wait until it is up. Returns what was told of it right before: as long as that is told, nothing has begun. */
+  start(): Promise<ServiceStatus>;
   /** Resolves when the daemon has ended. */
   stop(): Promise<void>;
   status(): Promise<ServiceStatus>;

@@ -1,5 +1,6 @@
 // The edge to the system's service manager: its programs (systemctl, launchctl, loginctl, journalctl, tail), run to their end.
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { RiffError, systemCode } from "../errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -18,6 +19,13 @@ export interface Programs {
   show(program: string, args: readonly string[], signal: AbortSignal): Promise<number>;
 }
 
+/** A shell that came by su or cron does not know where the user's systemd is, though it may be there. */
+export function withUsersBus(env: Environment, uid: number): Environment {
+  const usual = `/run/user/${uid}`;
+  const isKnown = Boolean(env.XDG_RUNTIME_DIR || env.DBUS_SESSION_BUS_ADDRESS);
+  return isKnown || !existsSync(usual) ? env : { ...env, XDG_RUNTIME_DIR: usual };
+}
+
 export function systemPrograms(env: Environment): Programs {
   return {
     async run(program, args) {
@@ -31,6 +39,12 @@ export function systemPrograms(env: Environment): Programs {
       return ended(program, args, "inherit", env, () => {}, signal);
     },
   };
+}
+
+/** Whether there is such a user; true also where nobody can be asked. */
+export async function knowsUser(programs: Programs, name: string): Promise<boolean> {
+  const { code } = await programs.run("id", ["-u", name]).catch(() => ({ code: 0 }));
+  return code === 0;
 }
 
 /** What a program is killed by counts as 128 and more, as in a shell. */

@@ -21,6 +21,8 @@ export interface SystemdOptions {
   readonly isSystem: boolean;
   readonly home: string;
   readonly uid: number;
+  /** Whether systemd is asked where a user's units are, and what it knows; else that is taken to be the usual. */
+  readonly isAsked: boolean;
   readonly systemUnits?: string;
 }
 
@@ -37,12 +39,14 @@ export class Systemd implements ServiceManager {
 
   /** The manager looks where its own environment says, which need not be that of this shell. */
   async file(): Promise<string> {
-    const { isSystem, home, systemUnits = SYSTEM_UNITS } = this.#options;
+    const { isSystem, home, isAsked, systemUnits = SYSTEM_UNITS } = this.#options;
     if (isSystem) return join(systemUnits, UNIT);
+    const usual = join(home, ".config", "systemd", "user");
+    if (!isAsked) return join(usual, UNIT);
     const ran = await this.#systemctl("show", "--property=UnitPath");
     const folders = (propertiesOf(ran.stdout).UnitPath ?? "").split(" ");
     const own = folders.find((folder) => folder.startsWith(`${home}/`) && folder.endsWith("/systemd/user"));
-    return join(own ?? join(home, ".config", "systemd", "user"), UNIT);
+    return join(own ?? usual, UNIT);
   }
 
   async installed(): Promise<Installed | null> {
@@ -51,19 +55,20 @@ export class Systemd implements ServiceManager {
   }
 
   async text(program: Program): Promise<string> {
+    if (!this.#options.isAsked) return unitText(program);
     const { stdout } = await this.#programs.run("systemctl", ["--version"]);
     const version = /^systemd (\d+)/.exec(stdout)?.[1];
     return unitText(program, version === undefined ? {} : { version: Number(version) });
   }
 
-  async install(program: Program): Promise<void> {
+  async install(program: Program): Promise<ServiceStatus> {
     const [path, text, status] = [await this.file(), await this.text(program), await this.status()];
     if (status.state !== "stopped") await this.stop();
     writeServiceFile(path, text);
     await this.#systemctl("daemon-reload");
     // Another version may want to be started by another target.
     await this.#systemctl("reenable", UNIT);
-    await this.start();
+    return this.start();
   }
 
   async uninstall(): Promise<void> {
@@ -74,9 +79,11 @@ export class Systemd implements ServiceManager {
     await this.#forgetFailure();
   }
 
-  async start(): Promise<void> {
+  async start(): Promise<ServiceStatus> {
     await this.#forgetFailure();
+    const before = await this.status();
     await this.#systemctl("start", "--no-block", UNIT);
+    return before;
   }
 
   async stop(): Promise<void> {

@@ -97,6 +97,35 @@ describe("riffd service install", () => {
     expect(`${lines.join("\n")}\n`).toBe(unit());
   });
 
+  test.each([
+    ["no systemctl", null],
+    ["no bus", "Failed to connect to bus: No medium found"],
+  ])("with --print shows it also where there is %s, and says what it does not know", async (_, said) => {
+    if (said === null) programs = new ServicePrograms([]);
+    else programs.answers("systemctl --user show --property=UnitPath", { stderr: said, code: 1 });
+    const session = begin({ PATH: programs.folder });
+    const place =
+      said === null
+        ? session.place
+        : { ...session.place, env: { ...session.place.env, PATH: `${programs.folder}:/usr/bin:/bin` } };
+    expect(await serviceInstall({ ...INSTALL, print: true }, session.output, session.signal, place)).toBe(0);
+    expect(session.lines.join("\n")).toContain("\nRestartSteps=8\n");
+    expect(session.notes.join("\n")).toMatch(/Its version and its folders are not known/);
+    expect(session.notes.at(-1)).toBe(`Nothing was written. It would be ${unitFile()}`);
+  });
+
+  test("with --print shows it to root too, without a user that there need be", async () => {
+    programs.answers("id -u", { code: 1 });
+    for (const options of [{ system: false }, { system: true, user: "nobody-yet" }]) {
+      const session = begin({}, 0);
+      expect(
+        await serviceInstall({ ...INSTALL, ...options, print: true }, session.output, session.signal, session.place),
+      ).toBe(0);
+      expect(session.lines.join("\n")).toContain("Type=notify");
+    }
+    expect(programs.changes()).toEqual([]);
+  });
+
   test("stops an older one first, replaces it, and keeps the variables that it had", async () => {
     const state = join(programs.home, "elsewhere");
     await install({ RIFFD_STATE_DIR: state, RIFFD_POLL: "true", RIFFD_EXCLUDE: "secret*" });
@@ -159,11 +188,29 @@ describe("riffd service install", () => {
     const session = begin();
     session.daemon.ready = { ready: false, reasons: ["What has changed since the last time is being read."] };
     await session.listen();
-    const options = { ...INSTALL, timeout: "0" };
+    const options = { ...INSTALL, timeout: "0.1" };
     expect(await serviceInstall(options, session.output, session.signal, session.place)).toBe(0);
     expect(session.lines.at(-1)).toBe(
       "✓ running, and not ready yet: What has changed since the last time is being read.",
     );
+  });
+
+  test("does not wait where no time is given to it", async () => {
+    const session = begin();
+    expect(await serviceInstall({ ...INSTALL, timeout: "0" }, session.output, session.signal, session.place)).toBe(0);
+    expect(session.lines.at(-1)).toBe("✓ starting; `riffd service status` tells how it goes on");
+    expect(programs.changes().at(-1)).toBe("systemctl --user start --no-block riffd.service");
+  });
+
+  test("has patience with a systemd that has something else to do first", async () => {
+    programs.answers("systemctl --user start", {});
+    const looks = join(programs.folder, "looks");
+    const started = becomes({ ActiveState: "active", SubState: "running", MainPID: "99" });
+    const later = `echo >> '${looks}'; if [ "$(wc -l < '${looks}')" -gt 3 ]; then ${started}\nfi`;
+    programs.answers(SHOW, { stdout: textOf({ ActiveState: "inactive", SubState: "dead" }) }, later);
+    const { lines } = await install();
+    expect(lines.at(-1)).toMatch(/^✓ ready/);
+    expect(readFileSync(looks, "utf8").length).toBeGreaterThan(3);
   });
 
   test("of the system runs as the user it is for, and asks systemd alone whether it is ready", async () => {
@@ -219,6 +266,15 @@ describe("riffd service install refuses", () => {
   test("a service of the system, for who is not root", async () => {
     const asked = installing({}, { system: true, user: "ada" });
     await expect(asked).rejects.toMatchObject({ code: "RIFF_USAGE", hint: expect.stringContaining("sudo") });
+    nothingChanged();
+  });
+
+  test("a service of the system for a user that there is not", async () => {
+    programs.answers("id -u", { stderr: "id: 'nosuch': no such user", code: 1 });
+    await expect(installing({}, { system: true, user: "nosuch" }, 0)).rejects.toMatchObject({
+      code: "RIFF_USAGE",
+      message: "There is no user nosuch on this machine.",
+    });
     nothingChanged();
   });
 
@@ -320,6 +376,32 @@ describe("the installed service", () => {
     await started.session.close();
     const again = await changesOf(({ output, signal, place }) => serviceRestart(MINE, output, signal, place));
     expect(again.calls).toEqual([STOP, ...START]);
+  });
+
+  test("is not stopped where it could not start again", async () => {
+    writeFileSync(join(programs.home, "config.json"), '{"poll_ms": 3}');
+    const restart = ({ output, signal, place }: Session) => serviceRestart(MINE, output, signal, place);
+    const refusing = (code: string) => (session: Session) => expect(restart(session)).rejects.toMatchObject({ code });
+    expect((await changesOf(refusing("RIFF_CONFIG_INVALID"))).calls).toEqual([]);
+    for (const session of sessions.splice(0)) await session.close();
+    writeFileSync(join(programs.home, "config.json"), "{}");
+    const lock = acquireLock(join(programs.home, "state"));
+    try {
+      expect((await changesOf(refusing("RIFF_DAEMON_RUNNING"))).calls).toEqual([]);
+    } finally {
+      lock.release();
+    }
+  });
+
+  test("is told from one that was never started, when it ended before", async () => {
+    systemdSays({ ActiveState: "inactive", SubState: "dead", ExecMainCode: "1", ExecMainStatus: "0" });
+    programs.answers("systemctl --user start", {});
+    const { output, signal, place } = begin();
+    await expect(serviceStart({ ...MINE, timeout: "0.3" }, output, signal, place)).rejects.toMatchObject({
+      code: "RIFF_SERVICE_FAILED",
+      message:
+        "The daemon was to be started, and no start of it was seen within 0.3 s. The last time it ended with exit code 0.",
+    });
   });
 
   test("is uninstalled without its data, which is told", async () => {

@@ -1,4 +1,4 @@
-/** Fakes of systemctl, launchctl, loginctl, journalctl and tail: they note how they were called, and answer what a test says. */
+/** Fakes of systemctl, launchctl, loginctl, journalctl, tail and id: they note how they were called, and answer what a test says. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Place } from "../../src/commands/service-place.ts";
@@ -10,7 +10,7 @@ export interface Answer {
   readonly code?: number;
 }
 
-const PROGRAMS = ["systemctl", "launchctl", "loginctl", "journalctl", "tail"];
+const PROGRAMS = ["systemctl", "launchctl", "loginctl", "journalctl", "tail", "id"];
 
 /** Finds the answer whose file is named by the first words of the call that any is for; notes the call. */
 const SCRIPT = (folder: string, program: string) => `#!/bin/sh
@@ -44,7 +44,7 @@ export class ServicePrograms {
 
   /** The calls so far, but for those that only look. */
   changes(): string[] {
-    return this.calls().filter((call) => !/ (show|show-user|print|--version)( |$)/.test(call));
+    return this.calls().filter((call) => !/ (show|show-user|print|--version|-u)( |$)/.test(call));
   }
 
   calls(): string[] {
