@@ -7,6 +7,8 @@ import { EXIT_CODES } from "../errors.ts";
 import { interrupted } from "../sync/look.ts";
 import { wrap } from "./columns.ts";
 import { type Output, plural } from "./output.ts";
+import { serviceFacts } from "./service-facts.ts";
+import { thisPlace } from "./service-place.ts";
 import { type Style, styleFor } from "./style.ts";
 
 export interface DoctorOptions {
@@ -25,7 +27,16 @@ export async function doctorCommand(
 ): Promise<number> {
   const { env, platform } = process;
   const { settings, problems } = examineSettings({}, env, platform);
-  const patient = new Patient({ version, env, platform, now: new Date(), settings, configProblems: problems, signal });
+  const patient = new Patient({
+    version,
+    env,
+    platform,
+    now: new Date(),
+    settings,
+    configProblems: problems,
+    signal,
+    findService: () => serviceFacts(thisPlace()),
+  });
   const style = styleFor(process.stdout, env);
   const columns = process.stdout.columns || USUAL_COLUMNS;
   const checks: Check[] = [];

@@ -3,8 +3,9 @@ import type { Settings } from "../config/config.ts";
 import { EXIT_CODES, RiffError } from "../errors.ts";
 import type { ServiceManager } from "../service/manager.ts";
 import type { Output } from "./output.ts";
+import { isCurrent } from "./service-facts.ts";
 import { installedAt, type Place, refuseOther, type Scope, serviceManager, thisPlace } from "./service-place.ts";
-import { findPlan, planAgain } from "./service-plan.ts";
+import { planAgain } from "./service-plan.ts";
 import { parseTimeout, tellReadiness, type WaitOptions } from "./service-readiness.ts";
 import { statusLines } from "./service-status.ts";
 
@@ -70,13 +71,11 @@ export async function serviceStatus(
   const manager = serviceManager(place, options);
   const installed = await installedAt(manager);
   const [status, lingers, file] = [await manager.status(), await manager.lingers(), await manager.file()];
-  const program = findPlan(place, installed)?.program;
-  const isCurrent = program === undefined || installed.text === (await manager.text(program));
-  const told = { ...status, lingers, file, isCurrent };
+  const current = await isCurrent(manager, place, installed);
   if (options.json) {
     const { state, pid, exitCode: exit_code, restarts, isEnabled: enabled } = status;
-    output.line(JSON.stringify({ state, pid, exit_code, restarts, enabled, lingers, file, current: isCurrent }));
-  } else for (const line of statusLines(told)) output.line(line);
+    output.line(JSON.stringify({ state, pid, exit_code, restarts, enabled, lingers, file, current }));
+  } else for (const line of statusLines({ ...status, lingers, file, isCurrent: current })) output.line(line);
   return status.state === "running" ? 0 : EXIT_CODES.RIFF_DAEMON_NOT_RUNNING;
 }
 

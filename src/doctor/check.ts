@@ -21,6 +21,11 @@ export function warning(id: string, message: string, hint: string): Check {
   return { id, state: "warning", message, hint };
 }
 
+/** Something that cannot be looked at as long as the state folder cannot be used. */
+export function notLookedAt(id: string): Check {
+  return warning(id, "Not looked at: it needs the state folder.", "Mend that first, and ask again.");
+}
+
 /** Something that keeps riffd from its work. */
 export function problem(id: string, message: string, hint: string): Check {
   return { id, state: "problem", message, hint };

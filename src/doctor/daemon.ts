@@ -1,5 +1,5 @@
 // The daemon: who has the lock, who answers on the socket, and what it says of itself.
-import { existsSync } from "node:fs";
+import { existsSync, lstatSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { type Holder, readLock } from "../control/instance-lock.ts";
 import type { DaemonStatus } from "../control/protocol.ts";
@@ -8,6 +8,8 @@ import { type Check, ok, problem, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 
 export async function checkDaemon(patient: Patient): Promise<Check[]> {
+  const inTheWay = hindrances(patient);
+  if (inTheWay.length > 0) return inTheWay;
   const holder = readLock(patient.settings.stateDir);
   const answer = await patient.daemonStatus().catch((thrown: unknown) => {
     if (thrown instanceof RiffError) return thrown;
@@ -17,7 +19,26 @@ export async function checkDaemon(patient: Patient): Promise<Check[]> {
   return [...checkVersion(answer, patient.version), checkReady(answer), ...answer.problems.map(checkTold)];
 }
 
-function checkAbsent({ settings, socket }: Patient, holder: Holder | null, error: RiffError): Check[] {
+/** What keeps every daemon from starting, and is not its own. */
+function hindrances({ settings, socket }: Patient): Check[] {
+  const found = (path: string, isRight: (stats: Stats) => boolean, what: string) => {
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats === undefined || isRight(stats)) return [];
+    const told = `${path} is there, and is no ${what}: no daemon can start.`;
+    return [problem(`daemon.${what}`, told, "Look at what it is, and move it away.")];
+  };
+  return [
+    ...found(lockOf(settings.stateDir), (stats) => stats.isDirectory(), "lock"),
+    ...found(socket, (stats) => stats.isSocket(), "socket"),
+  ];
+}
+
+function lockOf(stateDir: string): string {
+  return join(stateDir, "riffd.lock");
+}
+
+async function checkAbsent(patient: Patient, holder: Holder | null, error: RiffError): Promise<Check[]> {
+  const { settings, socket } = patient;
   if (holder !== null) {
     return [
       problem(
@@ -28,17 +49,24 @@ function checkAbsent({ settings, socket }: Patient, holder: Holder | null, error
     ];
   }
   if (error.code !== "RIFF_DAEMON_NOT_RUNNING") return [problem("daemon", error.message, error.hint)];
-  const stale = [join(settings.stateDir, "riffd.lock"), socket].filter((path) => existsSync(path));
+  const stale = [lockOf(settings.stateDir), socket].filter((path) => existsSync(path));
   return [
     warning(
       "daemon",
       "No daemon is running: what Claude writes now is not kept until the next `riffd sync --all`.",
-      "Start it: `riffd start`, or as a service with `riffd service install`.",
+      (await isForAnother(patient))
+        ? "The service is for another state folder, as `service.variables` tells below. For this one: `riffd start`."
+        : "Start it: `riffd start`, or as a service with `riffd service install`.",
     ),
     ...(stale.length === 0
       ? []
       : [ok("daemon.lock", `left by a daemon that has ended, and no hindrance: ${stale.join(", ")}`)]),
   ];
+}
+
+async function isForAnother(patient: Patient): Promise<boolean> {
+  const service = await patient.service();
+  return service !== null && service.settings.stateDir !== patient.settings.stateDir;
 }
 
 function checkVersion({ version, pid }: DaemonStatus, mine: string): Check[] {

@@ -1,10 +1,9 @@
 // Room on the store's disk.
-import { existsSync } from "node:fs";
 import { statfs } from "node:fs/promises";
-import { dirname } from "node:path";
 import { storeExists } from "../store/engine-files.ts";
 import { storeSize } from "../store/store-size.ts";
 import { type Check, ok, problem, warning } from "./check.ts";
+import { nearestThere } from "./folders.ts";
 import { inBytes } from "./measures.ts";
 import type { Patient } from "./patient.ts";
 
@@ -16,7 +15,7 @@ const AMPLE_BYTES = 1_000_000_000;
 export async function checkDisk({ settings }: Pick<Patient, "settings">): Promise<Check[]> {
   const { surrealdb, storeDir, stateDir } = settings;
   const folder = surrealdb.url === null ? storeDir : stateDir;
-  const { bavail, bsize } = await statfs(nearest(folder), { bigint: true });
+  const { bavail, bsize } = await statfs(nearestThere(folder), { bigint: true });
   const size = surrealdb.url === null && storeExists(storeDir) ? await storeSize(storeDir) : 0;
   return [checkRoom(folder, Number(bavail * bsize), size)];
 }
@@ -39,8 +38,4 @@ export function checkRoom(folder: string, free: number, size: number): Check {
     );
   }
   return ok("disk", `${inBytes(free)} left${beside}`);
-}
-
-function nearest(folder: string): string {
-  return existsSync(folder) || dirname(folder) === folder ? folder : nearest(dirname(folder));
 }

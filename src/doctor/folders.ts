@@ -1,19 +1,33 @@
 // The folders riffd reads and writes: whether they are there, whether it may use them, and who else may.
-import { accessSync, constants, readdirSync, type Stats, statSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Settings } from "../config/config.ts";
 import { systemCode, toError } from "../errors.ts";
-import { type Check, ok, problem, warning } from "./check.ts";
+import { isBelow } from "../source/discover.ts";
+import { type Check, notLookedAt, ok, problem, warning } from "./check.ts";
 import type { Patient } from "./patient.ts";
 
-export function checkFolders({ settings }: Patient): Check[] {
+export function checkFolders({ settings }: Pick<Patient, "settings">): Check[] {
   const { stateDir, storeDir, surrealdb, projects } = settings;
+  const fault = stateFault(settings);
   return [
-    looked("state", stateDir, () => checkPrivate("state", stateDir, "RIFFD_STATE_DIR")),
-    ...(surrealdb.url === null
-      ? [looked("store.folder", storeDir, () => checkPrivate("store.folder", storeDir, "RIFFD_STORE_DIR"))]
-      : []),
+    fault ?? looked("state", stateDir, () => checkOthers("state", stateDir)),
+    ...(surrealdb.url === null ? [checkStoreFolder(storeDir, fault === null ? null : stateDir)] : []),
     ...projects.map((folder) => looked("projects", folder, () => checkProjects(folder))),
   ];
+}
+
+/** What keeps riffd from using its state folder; null: nothing. */
+export function stateFault({ stateDir }: Pick<Settings, "stateDir">): Check | null {
+  const found = looked("state", stateDir, () => usableFault("state", stateDir, "RIFFD_STATE_DIR") ?? ok("state", ""));
+  return found.state === "problem" ? found : null;
+}
+
+/** `unusable`: the state folder, where that is so. */
+function checkStoreFolder(storeDir: string, unusable: string | null): Check {
+  const id = "store.folder";
+  if (unusable !== null && isBelow(unusable, storeDir)) return notLookedAt(id);
+  return looked(id, storeDir, () => usableFault(id, storeDir, "RIFFD_STORE_DIR") ?? checkOthers(id, storeDir));
 }
 
 /** What keeps riffd from looking at a folder is a problem of that one alone. */
@@ -28,20 +42,42 @@ function looked(id: string, folder: string, look: () => Check): Check {
 
 const OTHERS = 0o077;
 
-/** A folder of riffd's own, which nobody else may enter. */
-function checkPrivate(id: string, folder: string, variable: string): Check {
+const ALL = constants.R_OK | constants.W_OK | constants.X_OK;
+
+/** What keeps riffd from using a folder of its own, or from making it; null: nothing. May throw. */
+function usableFault(id: string, folder: string, variable: string): Check | null {
   const found = statSync(folder, { throwIfNoEntry: false });
-  if (found === undefined) return ok(id, `${folder} is not there yet: it is made at first use`);
+  if (found === undefined) return makingFault(id, folder, variable);
   if (!found.isDirectory()) {
     return problem(id, `${folder} is no folder.`, `Move it away, or choose another with ${variable}.`);
   }
-  if (!mayUse(folder, constants.R_OK | constants.W_OK | constants.X_OK)) {
-    return problem(
-      id,
-      `${folder} cannot be read and written; ${ownerWords(found)}.`,
-      `Give it back to whoever runs riffd (chown, chmod 700), or choose another with ${variable}.`,
-    );
-  }
+  if (mayUse(folder, ALL)) return null;
+  return problem(
+    id,
+    `${folder} cannot be read and written; ${ownerWords(found)}.`,
+    `Give it back to whoever runs riffd (chown, chmod 700), or choose another with ${variable}.`,
+  );
+}
+
+function makingFault(id: string, folder: string, variable: string): Check | null {
+  const around = nearestThere(folder);
+  if (mayUse(around, constants.W_OK | constants.X_OK)) return null;
+  return problem(
+    id,
+    `${folder} is not there, and cannot be made: riffd may not write to ${around}; ${ownerWords(statSync(around))}.`,
+    `Make it for whoever runs riffd (mkdir, chown), or choose another with ${variable}.`,
+  );
+}
+
+/** The folder, or the nearest of those around it that is there. */
+export function nearestThere(folder: string): string {
+  return existsSync(folder) || dirname(folder) === folder ? folder : nearestThere(dirname(folder));
+}
+
+/** A folder of riffd's own, which nobody else may enter. */
+function checkOthers(id: string, folder: string): Check {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found === undefined) return ok(id, `${folder} is not there yet: it is made at first use`);
   const open = openToOthers(folder, found);
   if (open.length > 0) {
     const more = open.length === 1 ? "" : `, and ${open.length - 1} more in it`;

@@ -17,6 +17,20 @@ export interface PatientOptions {
   readonly settings: Settings;
   readonly configProblems: readonly ConfigProblem[];
   readonly signal: AbortSignal;
+  /** What this user's service is said to be by its own file; null, or absent: there is none, or it cannot be told. */
+  readonly findService?: () => Promise<ServiceFacts | null>;
+}
+
+/** The service that is installed, as its file has it. */
+export interface ServiceFacts {
+  readonly file: string;
+  /** Whether the file is what this riffd would write. */
+  readonly isCurrent: boolean;
+  /** Files that it runs, and that are not there. */
+  readonly missing: readonly string[];
+  readonly variables: Readonly<Record<string, string>>;
+  /** As its daemon has them; fields that are wrong are as if they were not given. */
+  readonly settings: Settings;
 }
 
 /** How long the daemon may take to tell its status. */
@@ -30,10 +44,12 @@ export class Patient {
   readonly settings: Settings;
   readonly configProblems: readonly ConfigProblem[];
   readonly signal: AbortSignal;
+  readonly #findService: () => Promise<ServiceFacts | null>;
   #status: Promise<DaemonStatus> | null = null;
+  #service: Promise<ServiceFacts | null> | null = null;
   #transcripts: Promise<Discovered> | null = null;
 
-  constructor({ version, env, platform, now, settings, configProblems, signal }: PatientOptions) {
+  constructor({ version, env, platform, now, settings, configProblems, signal, findService }: PatientOptions) {
     this.version = version;
     this.env = env;
     this.platform = platform;
@@ -41,6 +57,7 @@ export class Patient {
     this.settings = settings;
     this.configProblems = configProblems;
     this.signal = signal;
+    this.#findService = findService ?? (async () => null);
   }
 
   /** Throws RIFF_STATE_UNWRITABLE. */
@@ -48,10 +65,15 @@ export class Patient {
     return socketPath(this.settings.stateDir, this.settings.daemon.socket);
   }
 
-  /** Throws RIFF_DAEMON_NOT_RUNNING, RIFF_DAEMON_UNRESPONSIVE. */
-  daemonStatus(): Promise<DaemonStatus> {
+  /** Throws RIFF_STATE_UNWRITABLE, RIFF_DAEMON_NOT_RUNNING, RIFF_DAEMON_UNRESPONSIVE. */
+  async daemonStatus(): Promise<DaemonStatus> {
     this.#status ??= new ControlClient(this.socket, { answerMs: ANSWER_MS }).status();
     return this.#status;
+  }
+
+  service(): Promise<ServiceFacts | null> {
+    this.#service ??= this.#findService();
+    return this.#service;
   }
 
   /** The transcripts that are read. */

@@ -13,7 +13,16 @@ export async function checkWatching(patient: Patient): Promise<Check[]> {
     : platform === "linux"
       ? checkInotify(folders.size, readLimit("max_user_watches"), readLimit("max_user_instances"))
       : [ok("watches", `${inCount(folders.size, "folder")}; this system has no limit of its own`)];
-  return [...watches, checkDescriptors(readLock(settings.stateDir)?.pid ?? null)];
+  return [...watches, checkDescriptors(holderOf(settings.stateDir))];
+}
+
+/** null: no daemon has the folder, or it cannot be told, which is told elsewhere. */
+function holderOf(stateDir: string): number | null {
+  try {
+    return readLock(stateDir)?.pid ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** All programs of a user share them: an editor alone may take tens of thousands. */

@@ -63,6 +63,12 @@ export function variablesOf(agent: string): Record<string, string> {
   return Object.fromEntries([...pairs].map(([, name, value]) => [unescaped(name!), unescaped(value!)]));
 }
 
+/** What an agent starts, word by word. */
+export function commandOf(agent: string): string[] {
+  const [, items = ""] = /<key>ProgramArguments<\/key>\s*<array>(.*?)<\/array>/s.exec(agent) ?? [];
+  return [...items.matchAll(/<string>(.*?)<\/string>/gs)].map(([, text]) => unescaped(text!));
+}
+
 function unescaped(text: string): string {
   return text.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
 }

@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { agentText, LABEL, variablesOf } from "./launchd-agent.ts";
+import { agentText, commandOf, LABEL, variablesOf } from "./launchd-agent.ts";
 import {
   type Installed,
   type ServiceManager,
@@ -40,7 +40,7 @@ export class Launchd implements ServiceManager {
 
   async installed(): Promise<Installed | null> {
     const text = readServiceFile(await this.file());
-    return text === null ? null : { text, user: null, variables: variablesOf(text) };
+    return text === null ? null : { text, command: commandOf(text), user: null, variables: variablesOf(text) };
   }
 
   async text(program: Program): Promise<string> {

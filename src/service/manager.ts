@@ -22,6 +22,8 @@ export interface ServiceStatus {
 /** A service that is in a file. */
 export interface Installed {
   readonly text: string;
+  /** What it runs, word by word. */
+  readonly command: readonly string[];
   /** Whom a service of the system runs as. */
   readonly user: string | null;
   /** The variables that it is given. */

@@ -124,6 +124,13 @@ export function variablesOf(unit: string): Record<string, string> {
   );
 }
 
+/** What a unit starts, word by word. */
+export function commandOf(unit: string): string[] {
+  const line = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "";
+  const words = line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
+  return words.map((text) => unquoted(text).replaceAll("$$", "$"));
+}
+
 /** The user that a unit runs as; null: it does not say. */
 export function userOf(unit: string): string | null {
   return /^User=(.+)$/m.exec(unit)?.[1] ?? null;

@@ -10,7 +10,7 @@ import {
 import type { Program } from "./program.ts";
 import type { Programs, Ran } from "./programs.ts";
 import { readServiceFile, removeServiceFile, writeServiceFile } from "./service-file.ts";
-import { unitText, userOf, variablesOf } from "./systemd-unit.ts";
+import { commandOf, unitText, userOf, variablesOf } from "./systemd-unit.ts";
 
 const UNIT = "riffd.service";
 
@@ -51,7 +51,7 @@ export class Systemd implements ServiceManager {
 
   async installed(): Promise<Installed | null> {
     const text = readServiceFile(await this.file());
-    return text === null ? null : { text, user: userOf(text), variables: variablesOf(text) };
+    return text === null ? null : { text, command: commandOf(text), user: userOf(text), variables: variablesOf(text) };
   }
 
   async text(program: Program): Promise<string> {

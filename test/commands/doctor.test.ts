@@ -6,7 +6,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import type { Check } from "../../src/doctor/check.ts";
 import { EXIT_CODES } from "../../src/errors.ts";
 import { startDaemon } from "../support/daemon.ts";
-import { killRunning, riffd, startRiffd, startWithStore } from "../support/riffd.ts";
+import { killRunning, type RunOptions, riffd, startRiffd, startWithStore } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples/projects/", import.meta.url));
@@ -26,8 +26,8 @@ async function machine(): Promise<{ state: string; env: Record<string, string> }
   return { state, env };
 }
 
-async function examined(state: string, env: Record<string, string>) {
-  const { code, stdout, stderr } = await riffd(state, ["doctor", "--json"], { env });
+async function examined(state: string, env: Record<string, string>, options: RunOptions = {}) {
+  const { code, stdout, stderr } = await riffd(state, ["doctor", "--json"], { ...options, env });
   const told = JSON.parse(stdout) as {
     version: string;
     ok: number;
@@ -153,6 +153,52 @@ describe("riffd doctor", () => {
     expect(code).toBe(EXIT_CODES.RIFF_DOCTOR_PROBLEMS);
     expect(stdout).toMatch(/^✗ config +poll_ms \(RIFFD_POLL_MS\) is "3"; it is 100 to 600,000 ms\n +Try: /m);
     expect(stdout).toMatch(/\n\n✗ 3 problems, \d+ warnings?, \d+ checks ok\n$/);
+  });
+
+  test("tells a state folder that cannot be used once, and what was not looked at for it", async () => {
+    const file = join(scratchFolder(), "file");
+    writeFileSync(file, "");
+    const { problems, find, checks } = await examined(file, {
+      CLAUDE_CONFIG_DIR: scratchFolder(),
+      XDG_CONFIG_HOME: "",
+    });
+    expect(problems).toMatchObject([{ id: "state", message: `${file} is no folder.` }]);
+    for (const id of ["store.folder", "daemon", "store", "disk"]) {
+      expect([id, find(id)]).toMatchObject([
+        id,
+        [{ state: "warning", message: expect.stringContaining("Not looked at") }],
+      ]);
+    }
+    expect(JSON.stringify(checks)).not.toContain("report it");
+  });
+
+  /** Root may read everything. */
+  const NOBODY = process.getuid?.() === 0 ? { uid: 65534 } : {};
+
+  test("tells transcripts and folders of projects that riffd may not read, and reads none", async () => {
+    const home = scratchFolder();
+    const state = join(home, "state");
+    cpSync(EXAMPLES, join(home, "projects"), { recursive: true });
+    chmodSync(home, 0o777);
+    const env = { CLAUDE_CONFIG_DIR: home, HOME: home };
+    const before = await examined(state, env, NOBODY);
+    expect([before.problems, before.find("transcripts")]).toMatchObject([[], [{ state: "ok" }]]);
+    const [one, other] = readdirSync(join(home, "projects"));
+    const [folder, project] = [join(home, "projects", one!), join(home, "projects", other!)];
+    const file = join(project, readdirSync(project).find((name) => name.endsWith(".jsonl"))!);
+    chmodSync(folder, 0);
+    chmodSync(file, 0);
+    const { problems } = await examined(state, env, NOBODY);
+    chmodSync(folder, 0o700);
+    expect(problems).toMatchObject([{ id: "transcripts", message: `riffd may not read ${folder}, ${file}.` }]);
+  });
+
+  test("tells a state folder that cannot be made", async () => {
+    const around = scratchFolder();
+    chmodSync(around, 0o555);
+    const env = { CLAUDE_CONFIG_DIR: around, HOME: around };
+    const { problems } = await examined(join(around, "nope"), env, NOBODY);
+    expect(problems).toMatchObject([{ id: "state", message: expect.stringContaining(`may not write to ${around}`) }]);
   });
 
   test("tells transcripts and a projects folder that are not as they should be", async () => {

@@ -1,5 +1,6 @@
 // The single checks, where what they look at can be laid out: folders, files, limits, what the system's programs say.
 import { chmodSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { examineSettings } from "../../src/config/config.ts";
@@ -11,7 +12,7 @@ import { checkDaemon } from "../../src/doctor/daemon.ts";
 import { checkRoom } from "../../src/doctor/disk.ts";
 import { examine } from "../../src/doctor/examine.ts";
 import { checkFolders } from "../../src/doctor/folders.ts";
-import { Patient } from "../../src/doctor/patient.ts";
+import { Patient, type PatientOptions, type ServiceFacts } from "../../src/doctor/patient.ts";
 import { checkEngine, checkNode } from "../../src/doctor/runtime.ts";
 import { checkService } from "../../src/doctor/service.ts";
 import { checkInotify } from "../../src/doctor/watching.ts";
@@ -24,7 +25,7 @@ afterAll(removeScratch);
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** Of a machine of its own: state, store, projects and Claude's settings in a new folder. */
-function patient(given: Environment = {}, now = new Date()): Patient & { readonly home: string } {
+function patient(given: Environment = {}, more: Partial<PatientOptions> = {}): Patient & { readonly home: string } {
   const home = scratchFolder();
   const env = {
     CLAUDE_CONFIG_DIR: home,
@@ -39,10 +40,11 @@ function patient(given: Environment = {}, now = new Date()): Patient & { readonl
     version: "1.2.3",
     env,
     platform: "linux",
-    now,
+    now: new Date(),
     settings,
     configProblems: problems,
     signal,
+    ...more,
   });
   return Object.assign(made, { home });
 }
@@ -98,13 +100,23 @@ describe("folders", () => {
     expect(states(checkFolders(one)).map(([, told]) => told)).toEqual(["ok", "ok", "ok"]);
   });
 
+  test("that are behind a file are a problem", () => {
+    const file = join(scratchFolder(), "file");
+    writeFileSync(file, "");
+    const one = patient({ RIFFD_STATE_DIR: join(file, "riffd") });
+    expect(checkFolders(one).slice(0, 2)).toMatchObject([
+      { id: "state", state: "problem", message: expect.stringContaining("cannot be looked at") },
+      { id: "store.folder", state: "warning", message: expect.stringContaining("Not looked at") },
+    ]);
+  });
+
   test("that are files are a problem", () => {
     const one = patient();
     writeFileSync(join(one.home, "projects"), "");
     writeFileSync(join(one.home, "state"), "");
     expect(states(checkFolders(one))).toEqual([
       ["state", "problem"],
-      ["store.folder", "problem"],
+      ["store.folder", "warning"],
       ["projects", "problem"],
     ]);
   });
@@ -146,8 +158,12 @@ describe("watches", () => {
 });
 
 describe("the service", () => {
-  const systemd = (unit: string, linger: string | null) => (program: string) =>
-    Promise.resolve(program === "systemctl" ? unit : linger);
+  const systemd =
+    (unit: string | null, linger: string | null, system = "") =>
+    async (program: string, args: readonly string[]) => {
+      if (program !== "systemctl") return linger;
+      return args[0] === "--system" ? system : unit;
+    };
   const unit = (load: string, file: string, active: string, result = "success") =>
     `LoadState=${load}\nUnitFileState=${file}\nActiveState=${active}\nSubState=x\nResult=${result}\n`;
 
@@ -158,22 +174,75 @@ describe("the service", () => {
     [unit("loaded", "enabled", "failed", "exit-code"), null, ["warning"]],
     [unit("not-found", "", "inactive"), "yes\n", ["warning"]],
   ])("as systemd tells it: %j", async (told, linger, expected) => {
-    const checks = await checkService({ platform: "linux" }, systemd(told, linger));
+    const checks = await checkService(patient(), systemd(told, linger));
     expect(checks.map(({ state }) => state)).toEqual(expected);
     expect(checks.every(({ state, hint }) => (state === "ok") === (hint === null))).toBe(true);
   });
 
+  test("is not missed where a unit of the system's runs riffd for this user, nor where a daemon runs already", async () => {
+    const { username } = userInfo();
+    const not = "LoadState=not-found\nActiveState=inactive\n";
+    const ofSystem = (user: string) =>
+      `Id=riffd.service\n${not}\nId=riffd@${user}.service\nUser=${user}\n${unit("loaded", "enabled", "active")}`;
+    for (const own of [not, null]) {
+      expect(await checkService(patient(), systemd(own, null, ofSystem(username)))).toEqual([
+        ok("service", `riffd@${username}.service of the system is installed, and runs`),
+      ]);
+    }
+    expect(states(await checkService(patient(), systemd(not, null, ofSystem("eve"))))).toEqual([
+      ["service", "warning"],
+    ]);
+    const one = patient();
+    const { server } = await startControl({}, undefined, undefined, one.socket);
+    expect(states(await checkService(one, systemd(not, null)))).toEqual([["service", "ok"]]);
+    await server.close();
+  });
+
+  const served = async (facts: Partial<ServiceFacts>) => {
+    const one = patient({}, { findService: async () => ({ ...usual, ...facts }) });
+    const usual = {
+      file: "/u",
+      isCurrent: true,
+      missing: [],
+      variables: one.env as ServiceFacts["variables"],
+      settings: one.settings,
+    };
+    return (await checkService(one, systemd(unit("loaded", "enabled", "active"), null))).slice(1);
+  };
+
+  test("is a problem where what it runs has gone, and told where its file is another's", async () => {
+    expect(await served({})).toEqual([]);
+    expect(await served({ isCurrent: false, missing: ["/opt/gone/node"] })).toMatchObject([
+      { id: "service.program", state: "problem", message: expect.stringMatching(/^\/opt\/gone\/node is not there/) },
+    ]);
+    expect(await served({ isCurrent: false })).toMatchObject([
+      { id: "service.program", state: "warning", message: "/u is not as this riffd writes it." },
+    ]);
+  });
+
+  test("is told from what commands of this shell are about, by the variables that differ", async () => {
+    const other = patient();
+    const [check, ...more] = await served({
+      settings: other.settings,
+      variables: { RIFFD_STATE_DIR: `${other.home}/state` },
+    });
+    expect(check).toMatchObject({ id: "service.variables", state: "warning" });
+    expect(check!.message).toContain(`its state folder is ${other.home}/state`);
+    expect(check!.message).toMatch(/They differ in .*RIFFD_STATE_DIR/);
+    expect(more).toEqual([]);
+    const lone = patient({}, { findService: async () => ({ ...(await facts()), settings: other.settings }) });
+    const facts = async () => ({ file: "/u", isCurrent: true, missing: [], variables: {}, settings: other.settings });
+    expect((await checkDaemon(lone))[0]!.hint).toContain("for another state folder");
+  });
+
   test("says why it failed", async () => {
-    const [check] = await checkService(
-      { platform: "linux" },
-      systemd(unit("loaded", "enabled", "failed", "exit-code"), null),
-    );
+    const [check] = await checkService(patient(), systemd(unit("loaded", "enabled", "failed", "exit-code"), null));
     expect(check?.message).toContain("(exit-code)");
   });
 
   test("is no fault where there is no systemd of the user's, or no such thing at all", async () => {
     for (const platform of ["linux", "freebsd"] as const) {
-      expect(states(await checkService({ platform }, async () => null))).toEqual([["service", "ok"]]);
+      expect(states(await checkService(patient({}, { platform }), async () => null))).toEqual([["service", "ok"]]);
     }
   });
 
@@ -182,7 +251,9 @@ describe("the service", () => {
     ["  state = not running\n", "warning"],
     [null, "warning"],
   ])("as launchd tells it: %j", async (told, state) => {
-    expect(states(await checkService({ platform: "darwin" }, async () => told))).toEqual([["service", state]]);
+    expect(states(await checkService(patient({}, { platform: "darwin" }), async () => told))).toEqual([
+      ["service", state],
+    ]);
   });
 });
 
@@ -201,6 +272,15 @@ describe("the daemon", () => {
       message: "process 4711 answers, but it is riffd 1.2.3, and this is 2.0.0.",
     });
     await server.close();
+  });
+});
+
+describe("what is in the daemon's way", () => {
+  test.each(["riffd.sock", "riffd.lock"])("is a problem: %s that is a file", async (name) => {
+    const one = patient();
+    mkdirSync(join(one.home, "state"), { mode: 0o700 });
+    writeFileSync(join(one.home, "state", name), "");
+    expect(await checkDaemon(one)).toMatchObject([{ state: "problem", message: expect.stringContaining(name) }]);
   });
 });
 
