@@ -4,7 +4,7 @@ import { addExamples } from "./options.ts";
 import type { Run } from "./run.ts";
 
 const SYSTEM = ["--system", "the system's service, not one's own (Linux, as root)"] as const;
-const TIMEOUT = ["--timeout <seconds>", "how long to wait until it is ready", "60"] as const;
+const TIMEOUT = ["--timeout <seconds>", "how long to wait until it is ready (60; 0: not at all)", "60"] as const;
 
 export function addServiceCommands(program: Command, run: Run): void {
   const service = program
@@ -112,7 +112,7 @@ function addLogs(service: Command, run: Run): void {
     .command("logs")
     .description("show what the daemon has said: the journal, or on macOS its log file")
     .option("-f, --follow", "go on with what it says, until Ctrl-C", false)
-    .option("-n, --lines <n>", "how many lines", "100")
+    .option("-n, --lines <n>", "how many lines (100)", "100")
     .option(...SYSTEM)
     .action(async (options) => {
       const { serviceLogs } = await import("../commands/service.ts");

@@ -1,13 +1,16 @@
 // riffd start: the daemon in the foreground, which a service runs too. `riffd sync --watch` is the same for the sessions
 // that were named.
 import { statSync } from "node:fs";
+import { homedir } from "node:os";
 import { resolveSettings, type Settings, secretsOf } from "../config/config.ts";
 import type { CatchUpView } from "../daemon/activity.ts";
 import { runDaemon } from "../daemon.ts";
 import { RiffError } from "../errors.ts";
+import { shortenErrors } from "../runtime/errors-file.ts";
 import { LogFile } from "../runtime/log-file.ts";
 import { createLogger } from "../runtime/logger.ts";
 import type { Signals } from "../runtime/signals.ts";
+import { agentErrors } from "../service/launchd-agent.ts";
 import { resolveSession } from "./resolve.ts";
 import { wantsColour } from "./style.ts";
 import { Progress, Workload } from "./sync-progress.ts";
@@ -35,6 +38,7 @@ export async function startCommand(
   options: StartOptions,
   { version, signals }: Process,
 ): Promise<number> {
+  shortenErrors(agentErrors(homedir()));
   const reread = () => settingsFor(options);
   const settings = reread();
   const meant = sessions.length === 0 ? null : await pathsOf(sessions, settings);

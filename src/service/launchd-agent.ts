@@ -1,4 +1,5 @@
 // The text of riffd's launchd agent: a property list.
+import { join } from "node:path";
 import { type Program, stopSeconds } from "./program.ts";
 
 export const LABEL = "local.riffd.daemon";
@@ -23,6 +24,11 @@ ${dictionary({
 })}
 </plist>
 `;
+}
+
+/** What is said where there is no log yet: before it is open, and by what ends the process from below. */
+export function agentErrors(home: string): string {
+  return join(home, "Library", "Logs", "riffd", "errors.log");
 }
 
 type Value = string | number | boolean | readonly string[] | { readonly [key: string]: Value };

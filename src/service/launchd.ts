@@ -2,7 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { agentText, commandOf, LABEL, variablesOf } from "./launchd-agent.ts";
+import { agentErrors, agentText, commandOf, LABEL, variablesOf } from "./launchd-agent.ts";
 import {
   type Installed,
   type ServiceManager,
@@ -142,11 +142,6 @@ export class Launchd implements ServiceManager {
 /** The log of an agent. */
 export function agentLog(home: string): string {
   return join(home, "Library", "Logs", "riffd", "riffd.log");
-}
-
-/** What is said where there is no log yet: before it is open, and by what ends the process from below. */
-function agentErrors(home: string): string {
-  return join(home, "Library", "Logs", "riffd", "errors.log");
 }
 
 function stateOf(told: string | null, hasProcess: boolean, exitCode: number | null): ServiceState {

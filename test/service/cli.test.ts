@@ -1,6 +1,7 @@
 // riffd service, and what a service runs, as real processes.
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, expect, test } from "vitest";
 import { killRunning, riffd, startRiffd } from "../support/riffd.ts";
@@ -31,6 +32,28 @@ test("a machine without systemd is told what to do instead", async () => {
   });
   expect([code, stdout]).toEqual([30, ""]);
   expect(stderr).toMatch(/^Error: There is no systemctl on this machine\.\nTry: .*riffd start/);
+});
+
+test.each(["a", "r+"])("a start that fails begins launchd's file anew once it is long (%s)", (flags) => {
+  const home = scratchFolder();
+  const errors = join(home, "Library/Logs/riffd/errors.log");
+  mkdirSync(dirname(errors), { recursive: true });
+  const failure = "Error: the same as ten seconds ago\n";
+  const fails = () => {
+    const fd = openSync(errors, flags);
+    const env = { HOME: home, RIFFD_STATE_DIR: home, RIFFD_POLL_MS: "3" };
+    expect(spawnSync(process.execPath, [CLI, "start"], { env, stdio: ["ignore", fd, fd] }).status).toBe(78);
+    closeSync(fd);
+  };
+  writeFileSync(errors, failure);
+  fails();
+  expect(existsSync(`${errors}.1`)).toBe(false);
+  const long = failure.repeat(40_000);
+  writeFileSync(errors, long);
+  fails();
+  expect(readFileSync(errors, "utf8")).toMatch(/^Error: .*\n[^]*Try: /);
+  expect(readFileSync(errors, "utf8").length).toBeLessThan(1_000);
+  expect(readFileSync(`${errors}.1`, "utf8")).toBe(long);
 });
 
 test("the daemon logs to its log file, and nothing to stdout", async () => {
