@@ -17,7 +17,8 @@ const LOGS = "/Users/ada/Library/Logs/riffd";
 export function serviceFiles(): Record<string, string> {
   const command = "/usr/bin/env riffd start";
   const hand = (path: string, then: string) =>
-    `# \`riffd service install\` writes such a file with the paths of this machine. By hand: ${path},\n# ${then}\n\n`;
+    `# \`riffd service install\` writes such a file with the paths of this machine. By hand: ${path},\n# ${then}\n` +
+    "# Before systemd 254, write RestartSec=10 instead of RestartSec, RestartSteps and RestartMaxDelaySec.\n\n";
   return {
     "systemd/riffd.service":
       hand(

@@ -110,13 +110,15 @@ function addStatus(service: Command, run: Run): void {
 function addLogs(service: Command, run: Run): void {
   const logs = service
     .command("logs")
-    .description("show what the daemon has said: the journal, or on macOS its log file")
+    .description(
+      "show what the daemon has said: the journal, or on macOS its log file; as JSON where it is not for a terminal",
+    )
     .option("-f, --follow", "go on with what it says, until Ctrl-C", false)
     .option("-n, --lines <n>", "how many lines (100)", "100")
     .option(...SYSTEM)
     .action(async (options) => {
       const { serviceLogs } = await import("../commands/service.ts");
-      run.exitCode = await serviceLogs(options, run.interrupt);
+      run.exitCode = await serviceLogs(options, run.output, run.interrupt);
     });
   addExamples(logs, [
     ["riffd service logs -n 20", "the last lines"],

@@ -2,12 +2,12 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Settings } from "../config/config.ts";
-import { configPath } from "../config/config-file.ts";
 import { RiffError } from "../errors.ts";
 import { createPrivateFolder } from "../private-folder.ts";
 import { type Installed, type ServiceManager, serviceFailed } from "../service/manager.ts";
 import { knowsUser, systemPrograms } from "../service/programs.ts";
 import type { Output } from "./output.ts";
+import { dataLines, dataOfAnother, dropInLines } from "./service-leftovers.ts";
 import {
   installedAt,
   type Place,
@@ -17,7 +17,7 @@ import {
   shownManager,
   thisPlace,
 } from "./service-place.ts";
-import { findPlan, planInstall } from "./service-plan.ts";
+import { planInstall } from "./service-plan.ts";
 import { parseTimeout, tellReadiness, type WaitOptions } from "./service-readiness.ts";
 import type { ServiceVariables } from "./service-variables.ts";
 
@@ -89,27 +89,9 @@ export async function serviceUninstall(scope: Scope, output: Output, place: Plac
   if (scope.system) needRoot(place);
   await manager.uninstall();
   output.line(`✓ uninstalled: ${file}`);
-  const lines = scope.system ? dataOfAnother(installed.user) : dataLines(place, installed);
-  for (const line of lines) output.line(line);
+  const data = scope.system ? dataOfAnother(installed.user) : dataLines(place, installed);
+  for (const line of [...data, ...dropInLines(file)]) output.line(line);
   return 0;
-}
-
-function dataLines(place: Place, installed: Installed): string[] {
-  const plan = findPlan(place, installed);
-  if (plan === null) return ["All data stays where it is. The configuration is not valid: `riffd config check`."];
-  const { surrealdb, storeDir, stateDir, daemon } = plan.settings;
-  const server = surrealdb.url?.replace(/\/\/[^/@]*@/, "//");
-  return [
-    "All data stays where it is:",
-    `  store   ${server ?? storeDir}`,
-    `  state   ${stateDir}`,
-    `  config  ${configPath({ ...place.env, ...installed.variables }, place.platform)}`,
-    ...(daemon.logFile === null ? [] : [`  log     ${daemon.logFile}`]),
-  ];
-}
-
-function dataOfAnother(user: string | null): string[] {
-  return [`All data stays where it is: \`riffd config show\`, run by ${user ?? "its user"}, tells where.`];
 }
 
 function tellVariables({ given, kept }: ServiceVariables, output: Output): void {

@@ -136,6 +136,7 @@ function notStarted({ exitCode }: ServiceStatus, waitedMs: number): RiffError {
 /** What systemd ends with where it cannot run a program at all. */
 const OF_SYSTEMD: Readonly<Record<number, string>> = {
   203: "Node.js or riffd is not where the service's file says; `riffd service install` names them anew",
+  217: "there is no such user here",
   226: "its sandbox cannot be made here; remove the drop-in",
   228: "its filter of system calls cannot be made here",
 };

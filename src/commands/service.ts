@@ -8,6 +8,7 @@ import { installedAt, type Place, refuseOther, type Scope, serviceManager, thisP
 import { planAgain } from "./service-plan.ts";
 import { parseTimeout, tellReadiness, type WaitOptions } from "./service-readiness.ts";
 import { statusLines } from "./service-status.ts";
+import { wantsColour } from "./style.ts";
 
 /** Starts the installed service, and waits until it is ready. Returns the exit code. Throws RiffError. */
 export async function serviceStart(
@@ -85,17 +86,30 @@ export interface LogsOptions extends Scope {
   readonly lines: string;
 }
 
-/** Shows what the service's daemon has logged. Returns the exit code. Throws RiffError. */
+/**
+ * Shows what the service's daemon has logged: on a terminal as lines for people, else as it was logged. Returns the exit
+ * code. Throws RiffError.
+ */
 export async function serviceLogs(
   { follow, lines, ...scope }: LogsOptions,
+  output: Output,
   signal: AbortSignal,
   place: Place = thisPlace(),
+  stdout: { readonly isTTY?: boolean } = process.stdout,
 ): Promise<number> {
   if (!/^\d{1,7}$/.test(lines)) {
     throw new RiffError("RIFF_USAGE", `--lines ${JSON.stringify(lines)} is no number of lines.`, "Give one like 100.");
   }
   const manager = serviceManager(place, scope);
   await installedAt(manager);
-  const code = await manager.logs({ follow, lines: Number(lines) }, signal);
+  const onLine = stdout.isTTY ? await linesForPeople(output, wantsColour(stdout, place.env)) : null;
+  const code = await manager.logs({ follow, lines: Number(lines), onLine }, signal);
   return signal.aborted ? 0 : code;
+}
+
+/** What is no line of the daemon's log is shown as it is. */
+async function linesForPeople(output: Output, colour: boolean): Promise<(line: string) => void> {
+  const { prettyLines } = await import("../runtime/pretty.ts");
+  const pretty = prettyLines(colour);
+  return (line) => output.line(line.startsWith("{") ? pretty(line).trimEnd() : line);
 }

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { agentErrors, agentText, commandOf, LABEL, variablesOf } from "./launchd-agent.ts";
 import {
   type Installed,
+  type LogOptions,
   type ServiceManager,
   type ServiceState,
   type ServiceStatus,
@@ -93,11 +94,13 @@ export class Launchd implements ServiceManager {
     return null;
   }
 
-  async logs({ follow, lines }: { follow: boolean; lines: number }, signal: AbortSignal): Promise<number> {
+  async logs({ follow, lines, onLine }: LogOptions, signal: AbortSignal): Promise<number> {
     const installed = await this.installed();
     const file = installed?.variables.RIFFD_LOG_FILE ?? agentLog(this.#home);
     // -F: the file is another one once it was full.
-    return this.#programs.show("tail", ["-n", `${lines}`, ...(follow ? ["-F"] : []), file], signal);
+    const args = ["-n", `${lines}`, ...(follow ? ["-F"] : []), file];
+    if (onLine === null) return this.#programs.show("tail", args, signal);
+    return this.#programs.read("tail", args, onLine, signal);
   }
 
   get #target(): string {

@@ -50,7 +50,14 @@ export interface ServiceManager {
   /** Whether it goes on when its user logs out; null: it does not depend on that, or cannot be told. */
   lingers(): Promise<boolean | null>;
   /** Shows the last lines of its log, and with `follow` those to come until `signal` is aborted. Returns the exit code. */
-  logs(options: { readonly follow: boolean; readonly lines: number }, signal: AbortSignal): Promise<number>;
+  logs(options: LogOptions, signal: AbortSignal): Promise<number>;
+}
+
+export interface LogOptions {
+  readonly follow: boolean;
+  readonly lines: number;
+  /** Takes the lines as the daemon wrote them; null: they are shown with what the manager adds. */
+  readonly onLine: ((line: string) => void) | null;
 }
 
 export function serviceFailed(message: string, hint: string): RiffError {

@@ -1,6 +1,7 @@
 // The edge to the system's service manager: its programs (systemctl, launchctl, loginctl, journalctl, tail), run to their end.
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
 import { RiffError, systemCode } from "../errors.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -17,6 +18,8 @@ export interface Programs {
   run(program: string, args: readonly string[]): Promise<Ran>;
   /** The same on the terminal that riffd has. Returns the exit code. */
   show(program: string, args: readonly string[], signal: AbortSignal): Promise<number>;
+  /** The same, with what it says on stdout line by line to `onLine`, and the rest on the terminal. */
+  read(program: string, args: readonly string[], onLine: (line: string) => void, signal: AbortSignal): Promise<number>;
 }
 
 /** A shell that came by su or cron does not know where the user's systemd is, though it may be there. */
@@ -30,13 +33,22 @@ export function systemPrograms(env: Environment): Programs {
   return {
     async run(program, args) {
       const texts = { stdout: "", stderr: "" };
-      const code = await ended(program, args, "pipe", env, (stream, text) => {
-        texts[stream] += text;
-      });
-      return { code, ...texts };
+      // What is read by riffd is read in English.
+      const child = spawn(program, args, { env: { ...env, LC_ALL: "C" }, stdio: ["ignore", "pipe", "pipe"] });
+      for (const stream of ["stdout", "stderr"] as const) {
+        child[stream].setEncoding("utf8").on("data", (text: string) => {
+          texts[stream] += text;
+        });
+      }
+      return { code: await ended(program, child), ...texts };
     },
     show(program, args, signal) {
-      return ended(program, args, "inherit", env, () => {}, signal);
+      return ended(program, spawn(program, args, { env, stdio: ["ignore", "inherit", "inherit"] }), signal);
+    },
+    read(program, args, onLine, signal) {
+      const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+      createInterface({ input: child.stdout }).on("line", onLine);
+      return ended(program, child, signal);
     },
   };
 }
@@ -50,20 +62,7 @@ export async function knowsUser(programs: Programs, name: string): Promise<boole
 /** What a program is killed by counts as 128 and more, as in a shell. */
 const KILLED = 128;
 
-function ended(
-  program: string,
-  args: readonly string[],
-  output: "pipe" | "inherit",
-  env: Environment,
-  onText: (stream: "stdout" | "stderr", text: string) => void,
-  signal?: AbortSignal,
-): Promise<number> {
-  // What is read by riffd is read in English.
-  const language = output === "pipe" ? { LC_ALL: "C" } : {};
-  const child = spawn(program, args, { env: { ...env, ...language }, stdio: ["ignore", output, output] });
-  for (const stream of ["stdout", "stderr"] as const) {
-    child[stream]?.setEncoding("utf8").on("data", (text: string) => onText(stream, text));
-  }
+function ended(program: string, child: ChildProcess, signal?: AbortSignal): Promise<number> {
   const stop = () => void child.kill("SIGTERM");
   signal?.addEventListener("abort", stop, { once: true });
   return new Promise<number>((resolve, reject) => {

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import {
   type Installed,
+  type LogOptions,
   type ServiceManager,
   type ServiceState,
   type ServiceStatus,
@@ -119,10 +120,11 @@ export class Systemd implements ServiceManager {
     return code === 0 ? propertiesOf(stdout).Linger === "yes" : null;
   }
 
-  async logs({ follow, lines }: { follow: boolean; lines: number }, signal: AbortSignal): Promise<number> {
+  async logs({ follow, lines, onLine }: LogOptions, signal: AbortSignal): Promise<number> {
     const unit = this.#options.isSystem ? ["--unit", UNIT] : ["--user", "--unit", UNIT];
     const args = [...unit, "--lines", `${lines}`, "--no-pager", ...(follow ? ["--follow"] : [])];
-    return this.#programs.show("journalctl", args, signal);
+    if (onLine === null) return this.#programs.show("journalctl", args, signal);
+    return this.#programs.read("journalctl", [...args, "--output", "cat"], onLine, signal);
   }
 
   /** That it failed before; where it did not, there is nothing to be forgotten. */

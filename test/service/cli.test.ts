@@ -51,7 +51,7 @@ test.each(["a", "r+"])("a start that fails begins launchd's file anew once it is
   const long = failure.repeat(40_000);
   writeFileSync(errors, long);
   fails();
-  expect(readFileSync(errors, "utf8")).toMatch(/^Error: .*\n[^]*Try: /);
+  expect(readFileSync(errors, "utf8")).toMatch(/^Error: .*\n.*Try: /s);
   expect(readFileSync(errors, "utf8").length).toBeLessThan(1_000);
   expect(readFileSync(`${errors}.1`, "utf8")).toBe(long);
 });

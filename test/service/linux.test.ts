@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serviceLogs, serviceRestart, serviceStart, serviceStatus, serviceStop } from "../../src/commands/service.ts";
 import { type InstallOptions, serviceInstall, serviceUninstall } from "../../src/commands/service-install.ts";
@@ -425,7 +425,30 @@ describe("the installed service", () => {
     writeFileSync(join(programs.home, "config.json"), "{");
     const { session } = await changesOf(({ output, place }) => serviceUninstall(MINE, output, place));
     expect(existsSync(unitFile())).toBe(false);
+    expect(session.lines).toContain(`  state   ${programs.home}/state`);
     expect(session.lines.at(-1)).toContain("riffd config check");
+  });
+
+  test("leaves what is no data of its own, and tells what will count again", async () => {
+    rmSync(join(programs.home, "config.json"));
+    const dropIn = `${unitFile()}.d/sandbox.conf`;
+    mkdirSync(dirname(dropIn));
+    writeFileSync(dropIn, "[Service]\n");
+    writeFileSync(unitFile(), unit().replace(/^Environment=RIFFD_.*\n/gm, ""));
+    const session = begin({
+      RIFFD_STATE_DIR: "",
+      RIFFD_CONFIG: "",
+      XDG_STATE_HOME: "/s",
+      XDG_DATA_HOME: "/d",
+      XDG_CONFIG_HOME: "/c",
+    });
+    await serviceUninstall(MINE, session.output, session.place);
+    expect(session.lines.slice(2)).toEqual([
+      "  store   /d/riffd",
+      "  state   /s/riffd",
+      `  drop-in ${dropIn}: it will count for the next service too`,
+    ]);
+    expect(existsSync(dropIn)).toBe(true);
   });
 
   const statusOf = async (told: Readonly<Record<string, string>>, json = false) => {
@@ -463,13 +486,34 @@ describe("the installed service", () => {
   });
 
   test("shows what the journal has of it", async () => {
-    const { place, signal } = begin();
-    expect(await serviceLogs({ system: false, follow: true, lines: "20" }, signal, place)).toBe(0);
+    const { output, place, signal } = begin();
+    expect(await serviceLogs({ system: false, follow: true, lines: "20" }, output, signal, place, {})).toBe(0);
     expect(programs.calls().at(-1)).toBe("journalctl --user --unit riffd.service --lines 20 --no-pager --follow");
-    await expect(serviceLogs({ system: false, follow: false, lines: "-1" }, signal, place)).rejects.toMatchObject({
+    await expect(
+      serviceLogs({ system: false, follow: false, lines: "-1" }, output, signal, place),
+    ).rejects.toMatchObject({
       code: "RIFF_USAGE",
     });
   });
+});
+
+test("its log is for people on a terminal, with what systemd says of it", async () => {
+  await install();
+  const lines = [
+    "Starting riffd.service…",
+    '{"level":"warn","time":"2026-01-02T03:04:05.678Z","msg":"it rains","path":"/a b"}',
+    "{",
+  ];
+  programs.answers("journalctl --user", { stdout: lines.join("\n") });
+  const { output, lines: told, signal, place } = begin({ NO_COLOR: "1" });
+  const options = { system: false, follow: false, lines: "3" };
+  expect(await serviceLogs(options, output, signal, place, { isTTY: true })).toBe(0);
+  expect(programs.calls().at(-1)).toMatch(/ --output cat$/);
+  expect(told).toEqual([
+    "Starting riffd.service…",
+    expect.stringMatching(/^\[?[\d:]+\]? WARN.*: it rains {2}path="\/a b"$/),
+    "{",
+  ]);
 });
 
 test("what is not installed can only be installed", async () => {
@@ -480,7 +524,7 @@ test("what is not installed can only be installed", async () => {
     () => serviceStop(MINE, output, place),
     () => serviceRestart(MINE, output, signal, place),
     () => serviceStatus({ system: false, json: false }, output, place),
-    () => serviceLogs({ system: false, follow: false, lines: "1" }, signal, place),
+    () => serviceLogs({ system: false, follow: false, lines: "1" }, output, signal, place),
     () => serviceUninstall(MINE, output, place),
   ]) {
     await expect(attempt()).rejects.toMatchObject({ code: "RIFF_SERVICE_FAILED", hint: "`riffd service install`." });

@@ -86,7 +86,7 @@ test("status tells how it ended", async () => {
 
 test("logs follow the file, whichever it is, when it was full", async () => {
   await install();
-  await serviceLogs({ system: false, follow: true, lines: "5" }, session.signal, session.place);
+  await serviceLogs({ system: false, follow: true, lines: "5" }, session.output, session.signal, session.place);
   expect(programs.calls().at(-1)).toBe(`tail -n 5 -F ${programs.home}/Library/Logs/riffd/riffd.log`);
 });
 
