@@ -72,6 +72,25 @@ test("stop ends it so that launchd does not start it again, and start starts it"
   ]);
 });
 
+test("start takes the end of the time before for no end of this one", async () => {
+  await install();
+  say(ENDED);
+  const looks = join(programs.folder, "looks");
+  programs.answers("launchctl kickstart", {}, `: > '${looks}'`);
+  const starts = `if [ -f '${looks}' ]; then echo >> '${looks}'; fi
+if [ "$(cat '${looks}' 2>/dev/null | wc -l)" -gt 2 ]; then printf '%s\\n' '${RUNNING}' > '${known()}'; fi`;
+  programs.answers("launchctl print", {}, `${starts}\ncat '${known()}' 2>&1; return $?`);
+  const from = session.lines.length;
+  expect(await serviceStart(MINE, session.output, session.signal, session.place)).toBe(0);
+  expect(session.lines.slice(from)).toEqual([expect.stringMatching(/^✓ ready/)]);
+  say(ENDED);
+  programs.answers("launchctl kickstart", {}, `printf '%s\\n' '${ENDED.replace("21", "14")}' > '${known()}'`);
+  programs.answers("launchctl print", {}, `cat '${known()}' 2>&1; return $?`);
+  await expect(serviceStart(MINE, session.output, session.signal, session.place)).rejects.toThrow(
+    "The daemon was started, and ended with exit code 14 (RIFF_SCHEMA_NEWER). It is started again and again.",
+  );
+});
+
 test("status tells how it ended", async () => {
   await install();
   expect(await serviceStatus({ system: false, json: false }, session.output, session.place)).toBe(0);
