@@ -40,11 +40,12 @@ function checkVariables(service: ServiceFacts, { settings, env }: Pick<Patient, 
   const differing = names.filter((name) => (service.variables[name] ?? "") !== (env[name] ?? ""));
   const folders =
     stateDir === settings.stateDir ? "" : `: its state folder is ${stateDir}, theirs is ${settings.stateDir}`;
+  const named = differing.length === 0 ? "" : ` They differ in ${differing.join(", ")}.`;
   return [
     warning(
       "service.variables",
-      `The service and the commands of this shell are not about the same daemon or store${folders}. They differ in ${differing.join(", ")}.`,
-      "Set in this shell what the service has, or put it into the config file, which serves both; `riffd service install` gives the service what this shell has.",
+      `The service and the commands of this shell are not about the same daemon or store${folders}.${named}`,
+      "Set in this shell what the service has, or put it into the config file, which serves both. `riffd service install` gives the service what is set in this shell, and drops what is set to nothing.",
     ),
   ];
 }

@@ -128,7 +128,7 @@ export function variablesOf(unit: string): Record<string, string> {
 export function commandOf(unit: string): string[] {
   const line = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "";
   const words = line.match(/"(?:[^"\\]|\\.)*"|\S+/g) ?? [];
-  return words.map((text) => unquoted(text).replaceAll("$$", "$"));
+  return words.map(unquoted).map((text, i) => (i === 0 ? text : text.replaceAll("$$", "$")));
 }
 
 /** The user that a unit runs as; null: it does not say. */

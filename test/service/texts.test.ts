@@ -4,9 +4,13 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { serviceFiles } from "../../scripts/service-files.ts";
-import { agentText, variablesOf as variablesOfAgent } from "../../src/service/launchd-agent.ts";
+import {
+  agentText,
+  commandOf as commandOfAgent,
+  variablesOf as variablesOfAgent,
+} from "../../src/service/launchd-agent.ts";
 import type { Program } from "../../src/service/program.ts";
-import { unitText, userOf, variablesOf } from "../../src/service/systemd-unit.ts";
+import { commandOf, unitText, userOf, variablesOf } from "../../src/service/systemd-unit.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 afterAll(removeScratch);
@@ -143,6 +147,16 @@ const variables = fc.dictionary(
   fc.string({ unit: fc.constantFrom(..."abc /%$\\\"'&<>;#=ä*") }),
   { noNullPrototype: true },
 );
+
+test("what a unit or an agent runs can be read back from it", () => {
+  const path = fc.string({ unit: fc.constantFrom(..."abc /%$\\\"'&<>;#=ä*") }).map((text) => `/${text}`);
+  fc.assert(
+    fc.property(path, path, (node, riffd) => {
+      expect(commandOf(unitText({ ...PROGRAM, node, riffd }))).toEqual([node, riffd, "start"]);
+      expect(commandOfAgent(agentText({ ...PROGRAM, node, riffd }, "/l"))).toEqual([node, riffd, "start"]);
+    }),
+  );
+});
 
 test("what variables a unit or an agent was given can be read back from it", () => {
   fc.assert(
