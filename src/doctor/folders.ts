@@ -1,6 +1,7 @@
 // The folders riffd reads and writes: whether they are there, whether it may use them, and who else may.
 import { accessSync, constants, existsSync, readdirSync, type Stats, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { statIfThere } from "../absent.ts";
 import type { Settings } from "../config/config.ts";
 import { systemCode, toError } from "../errors.ts";
 import { isBelow } from "../source/discover.ts";
@@ -46,7 +47,7 @@ const ALL = constants.R_OK | constants.W_OK | constants.X_OK;
 
 /** What keeps riffd from using a folder of its own, or from making it; null: nothing. May throw. */
 function usableFault(id: string, folder: string, variable: string): Check | null {
-  const found = statSync(folder, { throwIfNoEntry: false });
+  const found = statIfThere(folder);
   if (found === undefined) return makingFault(id, folder, variable);
   if (!found.isDirectory()) {
     return problem(id, `${folder} is no folder.`, `Move it away, or choose another with ${variable}.`);
@@ -61,10 +62,12 @@ function usableFault(id: string, folder: string, variable: string): Check | null
 
 function makingFault(id: string, folder: string, variable: string): Check | null {
   const around = nearestThere(folder);
-  if (mayUse(around, constants.W_OK | constants.X_OK)) return null;
+  const found = statSync(around);
+  if (found.isDirectory() && mayUse(around, constants.W_OK | constants.X_OK)) return null;
+  const why = found.isDirectory() ? `riffd may not write to ${around}; ${ownerWords(found)}` : `${around} is a file`;
   return problem(
     id,
-    `${folder} is not there, and cannot be made: riffd may not write to ${around}; ${ownerWords(statSync(around))}.`,
+    `${folder} is not there, and cannot be made: ${why}.`,
     `Make it for whoever runs riffd (mkdir, chown), or choose another with ${variable}.`,
   );
 }
@@ -76,7 +79,7 @@ export function nearestThere(folder: string): string {
 
 /** A folder of riffd's own, which nobody else may enter. */
 function checkOthers(id: string, folder: string): Check {
-  const found = statSync(folder, { throwIfNoEntry: false });
+  const found = statIfThere(folder);
   if (found === undefined) return ok(id, `${folder} is not there yet: it is made at first use`);
   const open = openToOthers(folder, found);
   if (open.length > 0) {
@@ -95,7 +98,7 @@ function openToOthers(folder: string, found: Stats): string[] {
   if ((found.mode & OTHERS) === 0) return [];
   const inside = readdirSync(folder)
     .map((name) => join(folder, name))
-    .filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & OTHERS) !== 0);
+    .filter((path) => ((statIfThere(path)?.mode ?? 0) & OTHERS) !== 0);
   return [folder, ...inside];
 }
 

@@ -105,7 +105,7 @@ describe("folders", () => {
     writeFileSync(file, "");
     const one = patient({ RIFFD_STATE_DIR: join(file, "riffd") });
     expect(checkFolders(one).slice(0, 2)).toMatchObject([
-      { id: "state", state: "problem", message: expect.stringContaining("cannot be looked at") },
+      { id: "state", state: "problem", message: expect.stringContaining("cannot be made") },
       { id: "store.folder", state: "warning", message: expect.stringContaining("Not looked at") },
     ]);
   });
