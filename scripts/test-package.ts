@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { followedLinksOf } from "../test/support/documented.ts";
 
 const REPOSITORY = fileURLToPath(new URL("../", import.meta.url));
 /** Packed and unpacked; what is above it was not meant to be in it. */
@@ -15,7 +16,7 @@ const EXPECTED = [
   /^docs\/[a-z-]+\.md$/,
   /^examples\/projects\/.+\.(jsonl|meta\.json)$/,
   /^schema\/(\d{4}-[a-z]+|riffd)\.surql$/,
-  /^(package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
+  /^(package\.json|README\.md|ARCHITECTURE\.md|CHANGELOG\.md|LICENSE)$/,
 ];
 /** Folders of service files, once they are there. */
 const SERVICES = /^(systemd|launchd)\/.+$/;
@@ -36,7 +37,8 @@ const env = { PATH: process.env.PATH, HOME: home, RIFFD_STATE_DIR: join(home, "s
 try {
   const [packed] = JSON.parse(npm(REPOSITORY, "pack", "--json", "--pack-destination", scratch)) as [Packed];
   checkFiles(packed);
-  checkMetadata();
+  checkLinks(packed);
+  checkMetadata(packed);
   cpSync(join(REPOSITORY, "examples"), join(home, "examples"), { recursive: true });
   cpSync(join(scratch, packed.filename), join(installed, "riffd.tgz"));
   writeFileSync(join(installed, "package.json"), JSON.stringify({ private: true }));
@@ -69,14 +71,24 @@ function checkFiles({ files, ...sizes }: Packed): void {
   say(`packed: ${paths.length} files`);
 }
 
+/** Whoever has the package alone can follow every link in it, also those to folders. */
+function checkLinks({ files }: Packed): void {
+  const paths = files.map(({ path }) => path);
+  const links = paths.filter((path) => path.endsWith(".md")).flatMap(followedLinksOf);
+  const dangling = links.filter(({ file }) => !paths.some((path) => path === file || path.startsWith(`${file}/`)));
+  check(dangling, [], "links out of the package");
+  say(`links: ${links.length} lead to files of the package`);
+}
+
 /** What cannot be told apart from a typing error by npm. */
-function checkMetadata(): void {
+function checkMetadata({ filename }: Packed): void {
   const manifest = JSON.parse(readFileSync(join(REPOSITORY, "package.json"), "utf8"));
   const lock = JSON.parse(readFileSync(join(REPOSITORY, "package-lock.json"), "utf8"));
   const changelog = readFileSync(join(REPOSITORY, "CHANGELOG.md"), "utf8");
   check([lock.version, lock.packages[""].engines], [manifest.version, manifest.engines], "the lock is of this version");
   check(/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(manifest.version), true, "the version is a semantic one");
-  check(/^## (Unreleased|\d+\.\d+\.\d+)/m.test(changelog), true, "the changelog has a version");
+  check(changelog.includes(`\n## ${manifest.version} `), true, "the changelog has this version");
+  check(readFileSync(join(REPOSITORY, "README.md"), "utf8").includes(filename), true, "the README names this package");
 }
 
 /** As a newcomer does; then the daemon. */

@@ -139,7 +139,7 @@ function refuseCache(riffd: string): void {
   if (!/[\\/]_npx[\\/]/.test(riffd)) return;
   throw serviceFailed(
     `This riffd lies where npx keeps what it fetches, and may vanish: ${riffd}`,
-    "Install it (`npm install --global riffd`), and run `riffd service install`.",
+    "Install the same package for good (`npm install --global`), and run `riffd service install`.",
   );
 }
 

@@ -110,14 +110,24 @@ export function anchorOf(heading: string): string {
     .replaceAll(" ", "-");
 }
 
+export interface Link {
+  /** From the project's folder on. */
+  readonly file: string;
+  readonly anchor: string;
+}
+
 /** Links to files of the project, and files that are named in running text: `docs/errors.md`. */
-export function linksOf(page: string): { file: string; anchor: string }[] {
+export function linksOf(page: string): Link[] {
+  const named = [...readPage(page).matchAll(/(?<![\w/.~-])((?:docs|docker|schema|examples)\/[\w./-]*\.\w+)/g)];
+  return [...followedLinksOf(page), ...named.map((match) => ({ file: match[1]!, anchor: "" }))];
+}
+
+/** Links to files of the project that a reader can follow. */
+export function followedLinksOf(page: string): Link[] {
   const text = readPage(page);
   const folder = page.includes("/") ? `${page.slice(0, page.lastIndexOf("/"))}/` : "";
-  const linked = [...text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].map(([, file, anchor]) => ({
+  return [...text.matchAll(/\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)/g)].map(([, file, anchor]) => ({
     file: file === "" ? page : new URL(file!, `file:///${folder}`).pathname.slice(1),
     anchor: anchor ?? "",
   }));
-  const named = [...text.matchAll(/(?<![\w/.~-])((?:docs|docker|schema|examples)\/[\w./-]*\.\w+)/g)];
-  return [...linked, ...named.map((match) => ({ file: match[1]!, anchor: "" }))];
 }
