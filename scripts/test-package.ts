@@ -1,5 +1,5 @@
 // Packs riffd, installs the package into an empty folder as anybody would, and uses it there: npm run test:package
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -39,6 +39,7 @@ try {
   checkFiles(packed);
   checkLinks(packed);
   checkMetadata(packed);
+  lint(packed);
   cpSync(join(REPOSITORY, "examples"), join(home, "examples"), { recursive: true });
   cpSync(join(scratch, packed.filename), join(installed, "riffd.tgz"));
   writeFileSync(join(installed, "package.json"), JSON.stringify({ private: true }));
@@ -89,6 +90,17 @@ function checkMetadata({ filename }: Packed): void {
   check(/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(manifest.version), true, "the version is a semantic one");
   check(changelog.includes(`\n## ${manifest.version} `), true, "the changelog has this version");
   check(readFileSync(join(REPOSITORY, "README.md"), "utf8").includes(filename), true, "the README names this package");
+}
+
+/** Suggestions count too. */
+function lint({ filename }: Packed): void {
+  const { error, stdout } = spawnSync("publint", ["run", join(scratch, filename), "--strict"], {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  if (error !== undefined) throw error;
+  check(stdout.split("Linting...\n")[1]?.trim(), "All good!", "publint");
+  say("publint: finds nothing");
 }
 
 /** As a newcomer does; then the daemon. */
