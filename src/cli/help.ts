@@ -2,7 +2,7 @@
 import { Argument, type Command } from "commander";
 import type { Shell } from "../commands/completion.ts";
 import { TOPICS } from "../commands/help-topics.ts";
-import { addExamples, known } from "./options.ts";
+import { addExamples } from "./options.ts";
 import type { Run } from "./run.ts";
 
 /** To be called when all other commands are there. */
@@ -17,12 +17,11 @@ export function addHelpCommands(program: Command, run: Run): void {
 }
 
 function addHelp(program: Command, run: Run): void {
-  const names = program.commands.map((command) => command.name());
   const help = program
     .helpCommand(false)
     .command("help")
     .description("tell about a topic, or what a command takes")
-    .addArgument(known("[topic...]", "a topic, or a command", [...Object.keys(TOPICS), ...names]))
+    .argument("[topic...]", "a topic, or a command; without one, all of them are listed")
     .action(async (words: string[]) => {
       const { helpCommand } = await import("../commands/help.ts");
       run.exitCode = helpCommand(words, program, run.output);
@@ -37,7 +36,7 @@ function addCompletion(program: Command, run: Run): void {
   const completion = program
     .command("completion")
     .description("print a script that has a shell complete commands, options and session ids")
-    .addArgument(new Argument("<shell>", "bash, zsh or fish").choices(["bash", "zsh", "fish"]))
+    .addArgument(new Argument("<bash|zsh|fish>", "the shell").choices(["bash", "zsh", "fish"]))
     .action(async (shell: Shell) => {
       const { completionCommand } = await import("../commands/completion.ts");
       run.exitCode = completionCommand(shell, program, run.output);

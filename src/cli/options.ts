@@ -1,5 +1,5 @@
 // What several commands take in the same way, and the examples that each of them has.
-import { Argument, type Command, Option } from "commander";
+import { type Command, Option } from "commander";
 
 /** Of every command that opens a store. */
 export const STORE = [
@@ -28,13 +28,6 @@ export function projectOptions(): Option[] {
 export function oneOf(option: Option, choices: readonly string[]): Option {
   option.argChoices = [...choices];
   return option;
-}
-
-/** An argument with values that are known; whoever runs the command says what is wrong with others. */
-export function known(name: string, description: string, choices: readonly string[]): Argument {
-  const argument = new Argument(name, description);
-  argument.argChoices = [...choices];
-  return argument;
 }
 
 /** Adds lines below a command's help: what to type, and what that does. */

@@ -2,8 +2,9 @@
 import type { Command } from "commander";
 import { bashScript } from "../completion/bash.ts";
 import { fishScript } from "../completion/fish.ts";
-import { describeCommands, type Named } from "../completion/words.ts";
+import { describeProgram, type Named } from "../completion/words.ts";
 import { zshScript } from "../completion/zsh.ts";
+import { TOPICS } from "./help-topics.ts";
 import type { Output } from "./output.ts";
 
 export type Shell = "bash" | "zsh" | "fish";
@@ -16,6 +17,7 @@ const SCRIPTS: Readonly<Record<Shell, (program: Named) => string>> = {
 
 /** Prints the script of a shell. Returns the exit code. */
 export function completionCommand(shell: Shell, program: Command, output: Output): number {
-  output.line(SCRIPTS[shell](describeCommands(program)).trimEnd());
+  const topics = Object.entries(TOPICS).map(([name, { about }]) => ({ name, about }));
+  output.line(SCRIPTS[shell](describeProgram(program, topics)).trimEnd());
   return 0;
 }

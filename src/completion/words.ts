@@ -27,8 +27,29 @@ export interface Named {
   readonly commands: readonly Named[];
 }
 
-/** The program with all its commands, but for those that are hidden. */
-export function describeCommands(command: Command, parent = ""): Named {
+/** What there is help on. */
+interface Subject {
+  readonly name: string;
+  readonly about: string;
+  readonly commands?: readonly Subject[];
+}
+
+/** The program with all its commands, but for those that are hidden; below `help` stand all of them, and topics. */
+export function describeProgram(program: Command, topics: readonly Subject[]): Named {
+  const { commands, ...described } = describeCommands(program);
+  const others = topics.filter((topic) => commands.every(({ name }) => name !== topic.name));
+  const withSubjects = (help: Named) => ({ ...help, commands: helpOn([...commands, ...others], help) });
+  return { ...described, commands: commands.map((one) => (one.name === "help" ? withSubjects(one) : one)) };
+}
+
+function helpOn(subjects: readonly Subject[], help: Named): Named[] {
+  return subjects.map(({ name, about, commands = [] }) => {
+    const page = { ...help, path: `${help.path} ${name}`, name, about };
+    return { ...page, commands: helpOn(commands, page) };
+  });
+}
+
+function describeCommands(command: Command, parent = ""): Named {
   const help = command.createHelp();
   const [before, name] = [parent === "" ? "" : `${parent} `, command.name()];
   const [argument] = command.registeredArguments;

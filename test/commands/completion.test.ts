@@ -1,6 +1,6 @@
 // What shells complete: real ones, with the script that riffd prints, and riffd on their PATH.
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,9 @@ import { removeScratch, scratchFolder } from "../support/workbench.ts";
 const CLI = fileURLToPath(new URL("../../dist/cli.js", import.meta.url));
 const EXAMPLES = fileURLToPath(new URL("../../examples/projects/", import.meta.url));
 const TEAPOT = "f92beda8-4559-4dbd-bf46-9ea1d5fcbb23";
+
+const PARENT = "c27df708-781b-4b0e-8fa7-96756fc21ca4";
+const AGENT = "agent-a50b72215cf34136f";
 
 const state = scratchFolder();
 const folder = scratchFolder();
@@ -87,12 +90,17 @@ describe.skipIf(!has("bash"))("bash", () => {
     expect(bash("riffd", "sync", "--operator", "")).toEqual([]);
     expect(bash("riffd", "completion", "f")).toEqual(["fish"]);
     expect(bash("riffd", "help", "exit")).toEqual(["exit-codes"]);
+    expect(bash("riffd", "help", "con")).toEqual(["config"]); // a topic and a command
+    expect(bash("riffd", "help", "config", "")).toEqual(["show", "path", "check"]);
+    expect(bash("riffd", "help", "privacy", "")).toEqual([]);
   });
 
   test("completes sessions and files", () => {
     expect(bash("riffd", "export", "f92")).toEqual([TEAPOT]);
     expect(bash("riffd", "sync", "--force", "f92")).toEqual([TEAPOT]);
     expect(bash("riffd", "verify", "")).toHaveLength(4);
+    expect(bash("riffd", "export", "agent-")).toEqual([AGENT]);
+    expect(bash("riffd", "export", PARENT)).toEqual([PARENT, `${PARENT}/${AGENT}`]);
     expect(bash("riffd", "export", "./no").sort()).toEqual(["./notes", "./notes one.txt"]);
     expect(bash("riffd", "export", TEAPOT, "-o", "notes o")).toEqual(["notes one.txt"]);
     expect(bash("riffd", "sync", "--projects", "no")).toEqual(["notes"]);
@@ -103,6 +111,10 @@ describe.skipIf(!has("zsh"))("zsh", () => {
   test("completes commands, options and their values, with what they are", () => {
     expect(zsh("riffd", "")).toContain("stop:have the daemon finish what it has begun, and end");
     expect(zsh("riffd", "config", "s")).toHaveLength(3);
+    expect(zsh("riffd", "help", "service", "i")).toContain(
+      "stop:have the daemon finish what it has begun, and end until the next session",
+    );
+    expect(zsh("riffd", "help", "").filter((line) => line.startsWith("config:"))).toHaveLength(1);
     expect(zsh("riffd", "stop", "-")).toContain("--timeout:how long to wait until it has ended");
     expect(zsh("riffd", "start", "--log-format", "")).toEqual(["auto", "json", "pretty"]);
     expect(zsh("riffd", "export", "-o", "")).toEqual(["files"]);
@@ -113,6 +125,7 @@ describe.skipIf(!has("zsh"))("zsh", () => {
   test("completes sessions", () => {
     expect(zsh("riffd", "export", "f92")).toEqual([TEAPOT, TEAPOT]);
     expect(zsh("riffd", "export", "nothing")).toEqual([]);
+    expect(zsh("riffd", "export", "agent-")).toEqual([AGENT, AGENT]);
   });
 });
 
@@ -120,6 +133,8 @@ describe.skipIf(!has("fish"))("fish", () => {
   test("completes commands, options and their values, with what they are", () => {
     expect(fish("riffd", "sto")).toEqual(["stop\thave the daemon finish what it has begun, and end"]);
     expect(offered(fish("riffd", "config", "")).sort()).toEqual(["check", "path", "show"]);
+    expect(offered(fish("riffd", "help", "config", "")).sort()).toEqual(["check", "path", "show"]);
+    expect(offered(fish("riffd", "help", "con"))).toEqual(["config"]);
     expect(offered(fish("riffd", "stop", "--ti"))).toEqual(["--timeout"]);
     expect(offered(fish("riffd", "start", "--log-format", ""))).toEqual(["auto", "json", "pretty"]);
     expect(offered(fish("riffd", "start", "--log-format=p"))).toEqual(["--log-format=pretty"]);
@@ -129,6 +144,7 @@ describe.skipIf(!has("fish"))("fish", () => {
 
   test("completes sessions", () => {
     expect(offered(fish("riffd", "export", "f92"))).toEqual([TEAPOT]);
+    expect(offered(fish("riffd", "export", "agent-"))).toEqual([AGENT]);
   });
 });
 
@@ -144,12 +160,24 @@ describe("riffd complete", () => {
     await holder.ended;
   });
 
+  test("tells a subagent's own name as long as no other session's subagent has it, else its whole id", async () => {
+    const copied = scratchFolder();
+    cpSync(EXAMPLES, copied, { recursive: true });
+    const project = join(copied, "-home-mira-code-tidewatch");
+    cpSync(join(project, PARENT), join(project, TEAPOT), { recursive: true });
+    const twice = scratchFolder();
+    await riffd(twice, ["sync", "--all", "--projects", copied]);
+    expect((await complete(twice, "agent-")).stdout).toBe(`${PARENT}/${AGENT}\n${TEAPOT}/${AGENT}\n`);
+    expect((await complete(twice, `${TEAPOT}/`)).stdout).toBe(`${TEAPOT}/${AGENT}\n`);
+  });
+
   test("tells titles where a daemon knows them", async () => {
     const daemon = await startDaemon(state);
     const { code, stdout, stderr } = await complete(state, "f9");
     expect([code, stdout, stderr]).toEqual([0, `${TEAPOT}\tA teapot that refuses coffee\n`, ""]);
     expect((await complete(state, "'; DELETE session; '")).stdout).toBe("");
     expect((await complete(state, "")).stdout.split("\n")).toHaveLength(5);
+    expect((await complete(state, "agent-a5")).stdout).toMatch(new RegExp(`^${AGENT}(\t.+)?\n$`));
     await riffd(state, ["stop"]);
     await daemon.ended;
   });
