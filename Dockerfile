@@ -1,5 +1,5 @@
 # riffd in a container; docker/README.md says how to run it.
-ARG NODE=22-bookworm-slim
+ARG NODE=22.23.1-bookworm-slim
 
 FROM node:${NODE} AS build
 WORKDIR /build
@@ -23,12 +23,18 @@ ENV NODE_ENV=production \
   HOME=/state \
   RIFFD_STATE_DIR=/state \
   RIFFD_PROJECTS=/projects
+# tini is process 1: it reaps what a shell in the container leaves. Nothing here installs packages.
+RUN apt-get update \
+  && apt-get install --yes --no-install-recommends tini \
+  && rm -rf /var/lib/apt/lists/* /usr/local/lib/node_modules /opt/yarn-* \
+    /usr/local/bin/npm /usr/local/bin/npx /usr/local/bin/corepack /usr/local/bin/yarn /usr/local/bin/yarnpkg
 RUN install -d -m 0700 -o ${RIFFD_UID} -g ${RIFFD_GID} /state \
   && ln -s /riffd/dist/cli.js /usr/local/bin/riffd
 WORKDIR /riffd
 COPY --from=build /build/package.json ./
 COPY --from=build /build/node_modules node_modules
 COPY --from=build /build/dist dist
+COPY LICENSE LICENSE
 COPY schema schema
 COPY docs docs
 COPY examples examples
@@ -37,5 +43,5 @@ USER ${RIFFD_UID}:${RIFFD_GID}
 VOLUME /state
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["node", "/riffd/docker/health.mjs"]
-ENTRYPOINT ["riffd"]
+ENTRYPOINT ["tini", "--", "riffd"]
 CMD ["start"]

@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 uid=${1:-65534}
+dockerfile=$PWD/Dockerfile
 scratch=$(mktemp -d)
 daemon=
 finish() {
@@ -37,7 +38,9 @@ find node_modules/@surrealdb/node/dist -name '*.node' \
 step "the image: only what the second stage copies, read-only"
 image="$scratch/riffd"
 mkdir "$image"
-cp -R package.json node_modules dist schema docs examples docker "$image"
+awk '/^FROM/ { stage++ } stage == 2 && sub(/^COPY (--from=build \/build\/)?/, "") { print $1 }' "$dockerfile" >"$scratch/copied"
+tar -c -T "$scratch/copied" | tar -x -C "$image"
+[ "$(LC_ALL=C ls "$image")" = "$(cut -d / -f 1 "$scratch/copied" | LC_ALL=C sort)" ] || fail "it has not what the Dockerfile copies"
 rm -rf "$scratch/build"
 chmod -R a-w "$image"
 du -sh "$image"
@@ -56,12 +59,15 @@ contained=(
   RIFFD_PROJECTS="$image/examples/projects" ${as[@]+"${as[@]}"}
 )
 run() { "${contained[@]}" "$@"; }
+# The image's tini, where this machine has one; it is not process 1 here.
+init=()
+if command -v tini >/dev/null; then init=(tini -s --); fi
 
 step "ENTRYPOINT, as user $uid"
 cd "$image"
 if [ "$uid" != 0 ] && run touch dist/written 2>/dev/null; then fail "the program folder can be written"; fi
 if run node docker/health.mjs 2>/dev/null; then fail "the health check passes without a daemon"; fi
-"${contained[@]}" node dist/cli.js start >"$scratch/log" 2>&1 &
+"${contained[@]}" ${init[@]+"${init[@]}"} node dist/cli.js start >"$scratch/log" 2>&1 &
 daemon=$!
 
 step "HEALTHCHECK, until it passes"
