@@ -25,9 +25,17 @@ function addStart(program: Command, run: Run): void {
     )
     .option("--rpc-listen <address>", "serve SurrealDB's clients on TCP too, with signin: host:port or port")
     .addOption(
-      oneOf(new Option("--log-level <level>", "trace, debug, info, warn, error or fatal"), FIELDS.log_level.choices),
+      oneOf(
+        new Option("--log-level <level>", `trace, debug, info, warn, error or fatal ${unless("log_level")}`),
+        FIELDS.log_level.choices,
+      ),
     )
-    .addOption(oneOf(new Option("--log-format <format>", "auto, json or pretty"), FIELDS.log_format.choices))
+    .addOption(
+      oneOf(
+        new Option("--log-format <format>", `auto, json or pretty ${unless("log_format")}`),
+        FIELDS.log_format.choices,
+      ),
+    )
     .option(...STORE)
     .action(async (options) => {
       const { startCommand } = await import("../commands/start.ts");
@@ -39,6 +47,10 @@ function addStart(program: Command, run: Run): void {
     ["riffd start --poll", "over NFS, SMB, or a container's mount"],
     ["riffd start --rpc-listen 8000", "SurrealDB's clients may connect, with signin"],
   ]);
+}
+
+function unless(field: "log_level" | "log_format"): string {
+  return `(default: ${FIELDS[field].default}, unless configured)`;
 }
 
 function addStatus(program: Command, run: Run): void {

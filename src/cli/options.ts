@@ -18,7 +18,7 @@ export function many(flags: string, description: string): Option {
 /** The options that say which projects are read. */
 export function projectOptions(): Option[] {
   return [
-    many("--projects <dir>", "a projects folder"),
+    many("--projects <dir>", "a projects folder, instead of ~/.claude/projects or the configured ones"),
     many("--include <glob>", "only projects with such a folder name, or path"),
     many("--exclude <glob>", "no projects with such a folder name, or path"),
   ];

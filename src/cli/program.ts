@@ -1,6 +1,6 @@
 // riffd's command line: which commands there are, and what they take. Each loads what it works with when it is run, and not
 // before: a command costs what it needs.
-import { Command } from "commander";
+import { Command, type Option } from "commander";
 import { addDaemonCommands } from "./daemon.ts";
 import { addHelpCommands } from "./help.ts";
 import { addMachineCommands } from "./machine.ts";
@@ -15,7 +15,7 @@ export function createProgram(run: Run): Command {
     .description("Keeps Claude Code transcripts safe in SurrealDB: whole, exactly once, byte for byte.")
     .version(run.version)
     .configureHelp({
-      optionDescription: ({ description }) => description,
+      optionDescription: describeOption,
       subcommandTerm: (command) => command.name(),
     })
     .showHelpAfterError("(riffd --help tells what there is)")
@@ -27,4 +27,10 @@ export function createProgram(run: Run): Command {
   addMachineCommands(program, run);
   addHelpCommands(program, run);
   return program;
+}
+
+/** With the value that holds where it is not given; that a switch is off, or a list empty, goes without saying. */
+function describeOption({ description, defaultValue }: Option): string {
+  const isTold = typeof defaultValue === "string" && !description.includes("(default: ");
+  return isTold ? `${description} (default: ${defaultValue})` : description;
 }

@@ -90,6 +90,21 @@ describe("every command", () => {
     }
   });
 
+  test("tells what holds where an option is not given", () => {
+    const told = (path: string) => helpOf(visible.find((command) => pathOf(command) === path)!).replace(/\s+/g, " ");
+    expect(told("riffd stop")).toContain("how long to wait until it has ended (default: 60)");
+    expect(told("riffd serve")).toContain("viewer, editor, owner (default: editor)");
+    expect(told("riffd start")).toContain("error or fatal (default: info, unless configured)");
+    for (const command of visible)
+      expect(helpOf(command)).not.toMatch(/default: (false|\[|$)|default: [^)]*default: /m);
+  });
+
+  test("names a shell where none is given", async () => {
+    const { program } = rehearsed();
+    program.configureOutput({ writeErr() {} });
+    await expect(program.parseAsync(["completion"], { from: "user" })).rejects.toThrow(/bash\|zsh\|fish/);
+  });
+
   test("that is not there is refused", async () => {
     const { program } = rehearsed();
     program.configureOutput({ writeErr() {} });
