@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ACTS } from "../demo/acts.ts";
 import type { ActName, DemoFacts, Wrong } from "../demo/facts.ts";
+import { removeLeftovers } from "../demo/leftovers.ts";
 import { Scratch } from "../demo/scratch.ts";
 import { Stage } from "../demo/stage.ts";
 import { RiffError } from "../errors.ts";
@@ -25,10 +26,11 @@ const ACT_MS = 300;
 /** The exit code where something in the store is not what it must be. */
 const IS_WRONG = 1;
 
-/** Runs the command; returns its exit code. Throws RiffError. Nothing of it is left, however it ends. */
+/** Runs the command; returns its exit code. Throws RiffError. Nothing of it is left, however it ends; after kill -9 the next does it. */
 export async function demoCommand(options: DemoOptions, output: Output, signals: Signals): Promise<number> {
   const program = programCommand(process.env, process.cwd());
-  const scratch = new Scratch(process.env);
+  removeLeftovers();
+  const scratch = new Scratch(process.env, options.keep);
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
   const giveBack = signals.takeOver({ drain: interrupt, abort: () => {}, reload: async () => interrupt() });

@@ -1,9 +1,10 @@
 // The folder that a demo has for itself, with everything it makes in it, and an environment that knows of nothing else.
-import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { socketPath } from "../control/socket-path.ts";
 import { RiffError, toError } from "../errors.ts";
+import { createFolder, removeFolder } from "./leftovers.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -22,8 +23,8 @@ export class Scratch {
   readonly env: Environment;
 
   /** Makes the folder, which only its owner can enter. Throws RIFF_STATE_UNWRITABLE. */
-  constructor(env: Environment) {
-    this.folder = createFolder();
+  constructor(env: Environment, isKept: boolean) {
+    this.folder = makeFolder(isKept);
     this.projects = join(this.folder, "projects");
     this.exports = join(this.folder, "exports");
     this.log = join(this.folder, "daemon.log");
@@ -43,15 +44,13 @@ export class Scratch {
 
   /** Removes all of it. May be called again. */
   remove(): void {
-    // Where the folder's path is too long for a socket's address, the socket has a folder of its own.
-    if (!this.socket.startsWith(this.folder)) rmSync(dirname(this.socket), { recursive: true, force: true });
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+    removeFolder(this.folder);
   }
 }
 
-function createFolder(): string {
+function makeFolder(isKept: boolean): string {
   try {
-    return realpathSync(mkdtempSync(join(tmpdir(), "riffd-demo-")));
+    return createFolder(isKept);
   } catch (thrown) {
     throw new RiffError(
       "RIFF_STATE_UNWRITABLE",

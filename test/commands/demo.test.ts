@@ -1,6 +1,7 @@
 // riffd demo as a real process: what it finds, and that nothing of it is left, however it ends.
 import { spawnSync } from "node:child_process";
 import {
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -22,6 +23,8 @@ import { killRunning, type Running, riffd, startNode, startRiffd } from "../supp
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 const PACKAGE = fileURLToPath(new URL("../../", import.meta.url));
+
+const isRoot = process.getuid?.() === 0;
 
 /** Folders that a demo could write to, and must leave empty. */
 let home: string;
@@ -179,12 +182,33 @@ describe("however it ends, riffd demo leaves nothing behind", () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test("after kill -9 but for its folder: the daemon ends with it", async () => {
+  test("after kill -9 but for its folder, which the next one removes: the daemon ends with it", async () => {
     const demo = startRiffd(state, ["demo"], { env });
     const daemon = await midway(demo);
+    const folder = itsFolder();
     demo.child.kill("SIGKILL");
     await demo.ended;
     await expect.poll(() => isRunning(daemon), { timeout: 20_000 }).toBe(false);
+    expect(existsSync(folder)).toBe(true);
+    const { code } = await riffd(state, ["demo", "--fast"], { env });
+    expect([code, leftovers()]).toEqual([0, []]);
+  });
+
+  test("but what others have: a demo that runs, and folders that were kept, are links, or are another user's", async () => {
+    const running = startRiffd(state, ["demo"], { env });
+    await midway(running);
+    for (const name of ["kept12", "999999997-stale1"]) mkdirSync(join(temporary, `riffd-demo-${name}`));
+    symlinkSync(home, join(temporary, "riffd-demo-999999998-linked"));
+    const others = isRoot ? ["riffd-demo-999999999-others"] : [];
+    for (const name of others) {
+      mkdirSync(join(temporary, name));
+      chownSync(join(temporary, name), 65_534, 65_534);
+    }
+    writeFileSync(join(home, "notes"), "");
+    expect((await riffd(state, ["demo", "--fast"], { env })).code).toBe(0);
+    expect((await running.ended).code).toBe(0);
+    const left = ["riffd-demo-999999998-linked", ...others, "riffd-demo-kept12"];
+    expect([readdirSync(temporary).sort(), readdirSync(home)]).toEqual([left, ["notes"]]);
   });
 
   test("after its daemon was killed by somebody else, which it tells", async () => {
@@ -246,8 +270,7 @@ describe("riffd demo from an installed package", () => {
 });
 
 const disk = scratchFolder();
-const canMount =
-  process.getuid?.() === 0 && spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]).status === 0;
+const canMount = isRoot && spawnSync("mount", ["-t", "tmpfs", "-o", "size=256k", "tmpfs", disk]).status === 0;
 if (!canMount) console.warn("skipped: a demo on a full disk (only root can mount a small one)");
 afterAll(() => {
   if (canMount) spawnSync("umount", [disk]);
