@@ -23,10 +23,10 @@ import { Projects } from "./source/projects.ts";
 import { localFiles } from "./source/transcript-file.ts";
 import { createWatcher } from "./source/watcher.ts";
 import { adoptHeads, type OpenStore } from "./store/open.ts";
+import type { Chosen } from "./sync/chosen.ts";
 import type { Logger } from "./sync/logger.ts";
 import { interrupted } from "./sync/look.ts";
 import { Pipeline, type Timing } from "./sync/pipeline.ts";
-import type { Transcript } from "./sync/transcript.ts";
 import type { Watcher, WatchListener, WatchTrouble } from "./sync/watching.ts";
 
 export interface DaemonPlan {
@@ -35,8 +35,8 @@ export interface DaemonPlan {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
   readonly signals: Signals;
-  /** Leaves out transcripts of projects that are read. */
-  isMeant?(transcript: Transcript): boolean;
+  /** The sessions that are meant; null: all. */
+  readonly chosen: Chosen | null;
   /** Where somebody watches the first import. */
   readonly view: CatchUpView | null;
   /** Reads the configuration again. Throws RIFF_CONFIG_INVALID. */
@@ -94,7 +94,7 @@ class Daemon implements WatchListener {
     this.#logger = logger;
     this.#releases = new Releases(logger);
     this.#sd = createSdNotify(plan.env, { logger });
-    this.#projects = new Projects(settings, plan.isMeant);
+    this.#projects = new Projects(settings);
     const metrics = new Metrics(version);
     const activity = new Activity({
       logger,
@@ -219,6 +219,7 @@ class Daemon implements WatchListener {
       listener: activity,
       discover: () => this.#projects.discover(),
       transcriptAt: (path) => this.#projects.transcriptAt(path),
+      chosen: this.#plan.chosen,
       timing: timingOf(settings),
       forceSessions: new Set(setbacks.map(({ sessionId }) => sessionId)),
     });
@@ -246,7 +247,8 @@ class Daemon implements WatchListener {
     try {
       if (opened !== null && opened.setbacks.length > 0) {
         const { store, heads, setbacks } = opened;
-        await adoptHeads(opened, new Set(setbacks.map(({ sessionId }) => sessionId)));
+        const read = setbacks.filter(({ sessionId }) => this.#plan.chosen?.has(sessionId) ?? true);
+        await adoptHeads(opened, new Set(read.map(({ sessionId }) => sessionId)));
         this.#parts.setbacks = heads.setbacks(await store.chainHeads());
       }
       this.#sd.ready(this.#summary());
@@ -328,7 +330,7 @@ class Daemon implements WatchListener {
     this.#parts.settings = settings;
     this.#logger.level = logLevel;
     if (fields.some((field) => ["projects", "include", "exclude"].includes(field))) {
-      this.#projects = new Projects(settings, this.#plan.isMeant);
+      this.#projects = new Projects(settings);
       await this.#parts.watcher.close();
       this.#parts.watcher = this.#newWatcher(settings);
       await this.#parts.watcher.start();

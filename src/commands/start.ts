@@ -11,6 +11,7 @@ import { LogFile } from "../runtime/log-file.ts";
 import { createLogger } from "../runtime/logger.ts";
 import type { Signals } from "../runtime/signals.ts";
 import { agentErrors } from "../service/launchd-agent.ts";
+import { Chosen } from "../sync/chosen.ts";
 import { resolveSession } from "./resolve.ts";
 import { wantsColour } from "./style.ts";
 import { Progress, Workload } from "./sync-progress.ts";
@@ -41,7 +42,7 @@ export async function startCommand(
   shortenErrors(agentErrors(homedir()));
   const reread = () => settingsFor(options);
   const settings = reread();
-  const meant = sessions.length === 0 ? null : await pathsOf(sessions, settings);
+  const chosen = sessions.length === 0 ? null : new Chosen(await pathsOf(sessions, settings));
   const { logLevel: level, logFormat: format, logFile } = settings.daemon;
   const file = logFile === null ? null : LogFile.open(logFile);
   const colour = wantsColour(process.stdout, process.env);
@@ -52,7 +53,7 @@ export async function startCommand(
     env: process.env,
     logger: createLogger({ level, format, colour, secrets: secretsOf(settings), file }),
     signals,
-    ...(meant === null ? {} : { isMeant: ({ path }) => meant.has(path) }),
+    chosen,
     view: isWatched ? new FirstImport() : null,
     reread,
   });

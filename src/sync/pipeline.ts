@@ -5,6 +5,7 @@
 import PQueue from "p-queue";
 import { RiffError, systemCode, toError } from "../errors.ts";
 import { gateByFacts, isQuiet } from "./checkpoint.ts";
+import type { Chosen } from "./chosen.ts";
 import type { Clock } from "./clock.ts";
 import type { ReadingContext, SyncContext } from "./context.ts";
 import type { FileFacts, Files } from "./files.ts";
@@ -68,6 +69,8 @@ export interface PipelineOptions {
   discover(): Promise<Scan>;
   /** What a path is; null: nothing that is read. */
   transcriptAt(path: string): Transcript | null;
+  /** What is not of these sessions is neither read nor judged as gone; null: all are meant. */
+  readonly chosen: Chosen | null;
   readonly timing: Timing;
   /** To be read again from the first byte: the store is behind on them. */
   readonly forceSessions: ReadonlySet<string>;
@@ -94,6 +97,8 @@ export class Pipeline {
   readonly #forgotten = new Set<string>();
   /** Timers for files that are up to date, until they are quiet. */
   readonly #settling = new Map<string, () => void>();
+  /** Files whose names are like those of the chosen sessions, and that are others'. */
+  readonly #strangers = new Set<string>();
   /** Files that were not there when they were looked for. */
   readonly #leaving = new Set<string>();
   readonly #locks = new KeyedLock();
@@ -130,7 +135,10 @@ export class Pipeline {
     const { context } = this.#options;
     const sources = new Map((await context.store.sources(context.host)).map((source) => [source.path, source]));
     await removeLeftovers(context, sources);
-    for (const source of sources.values()) this.#known.put(source);
+    for (const source of sources.values()) {
+      this.#known.put(source);
+      this.#options.chosen?.learn(source.path, source.session_id);
+    }
     this.#settler.begin(sources.values());
     this.#settledAt = this.#now();
     this.#state = "catching-up";
@@ -142,6 +150,7 @@ export class Pipeline {
     const transcript = this.#isOpen ? this.#options.transcriptAt(path) : null;
     if (transcript === null) return;
     if (this.#known.find(path) === undefined) this.#known.isUnread(path, transcript.project);
+    if (!this.#mayBeChosen(transcript)) return;
     const now = this.#now();
     const work = this.#works.find(path) ?? this.#works.add(path, "debouncing", now);
     work.lastSeen = now;
@@ -372,7 +381,7 @@ export class Pipeline {
     const started = performance.now();
     const seen = work.firstSeen;
     const transcript = this.#options.transcriptAt(path);
-    if (transcript === null) return; // its project was excluded meanwhile
+    if (transcript === null || !this.#mayBeChosen(transcript)) return; // its project was excluded meanwhile
     const context = await this.#reading();
     const { store, host } = context;
     const source = await store.findSource([host, path]);
@@ -384,6 +393,7 @@ export class Pipeline {
       this.#tell({ sessionId: source?.session_id ?? path, path, ...NOTHING_READ, status: "forgotten" }, started, null);
       return;
     }
+    if (!this.#isChosen(target)) return;
     const report = await syncFile(context, files, target, work.force);
     work.force = false;
     const now = await store.findSource([host, path]);
@@ -401,6 +411,26 @@ export class Pipeline {
     if (source === null && named !== undefined) return named;
     const { targets } = await this.#naming.plan(context, [transcript], source);
     return targets[0] ?? null;
+  }
+
+  /** As far as it can be told without its session's name. */
+  #mayBeChosen(transcript: Transcript): boolean {
+    const { chosen } = this.#options;
+    if (chosen === null) return true;
+    const source = this.#known.find(transcript.path);
+    if (source !== undefined) return chosen.has(source.session_id);
+    return !this.#strangers.has(transcript.path) && chosen.mayHold(transcript);
+  }
+
+  /** Whether a file that was named is meant. */
+  #isChosen({ path, sessionId, parentSession, kind }: Target): boolean {
+    const { chosen } = this.#options;
+    chosen?.learn(path, sessionId);
+    if (chosen === null || chosen.has(sessionId)) return true;
+    this.#naming.release(path);
+    // What a subagent belongs to may only be written later.
+    if (kind === "main" || parentSession !== null) this.#strangers.add(path);
+    return false;
   }
 
   async #reading(): Promise<ReadingContext> {
@@ -459,7 +489,7 @@ export class Pipeline {
 
   #left(path: string): void {
     const source = this.#known.find(path);
-    if (source === undefined || source.gone) return;
+    if (source === undefined || source.gone || !this.#isMeant(source)) return;
     this.#settling.get(path)?.();
     this.#settling.delete(path);
     this.#leaving.add(path);
@@ -490,6 +520,10 @@ export class Pipeline {
       this.#progressedAt = this.#now();
       this.#stepDone();
     }
+  }
+
+  #isMeant({ session_id }: SourceRow): boolean {
+    return this.#options.chosen?.has(session_id) ?? true;
   }
 
   async #markGone(path: string): Promise<void> {
@@ -528,16 +562,20 @@ export class Pipeline {
     const started = performance.now();
     const at = this.#options.clock.now();
     const scan = await this.#options.discover();
-    const changed = await this.#changedIn(scan);
+    const seen = await this.#changedIn(scan);
     if (!this.#isOpen) return;
-    const newcomers = changed.filter(({ transcript }) => this.#known.find(transcript.path) === undefined);
-    for (const { transcript } of newcomers) this.#known.isUnread(transcript.path, transcript.project);
-    if (newcomers.length > 0) await this.#nameAll(newcomers.map(({ transcript }) => transcript));
+    const newcomers = seen.filter(({ transcript }) => this.#known.find(transcript.path) === undefined);
+    const others = scan.transcripts.filter((transcript) => !this.#mayBeChosen(transcript));
+    for (const { path, project } of [...newcomers.map(({ transcript }) => transcript), ...others])
+      if (this.#known.find(path) === undefined) this.#known.isUnread(path, project);
+    const strangers = await this.#nameAll(newcomers.map(({ transcript }) => transcript));
+    const changed = seen.filter(({ transcript }) => !strangers.has(transcript.path));
     const forced = this.#lastScan === null ? this.#options.forceSessions : new Set<string>();
     const existing = new Set(scan.transcripts.map(({ path }) => path));
     for (const source of this.#known.all) {
       if (!existing.has(source.path) && !source.gone && inScan(source, scan)) this.#left(source.path);
-      else if (existing.has(source.path) && forced.has(source.session_id)) this.#take(source.path, 0, 0).force = true;
+      else if (existing.has(source.path) && forced.has(source.session_id) && this.#isMeant(source))
+        this.#take(source.path, 0, 0).force = true;
     }
     for (const { transcript, facts } of changed) this.#take(transcript.path, facts?.size ?? 0, facts?.mtimeMs ?? 0);
     if (this.#lastScan === null) this.#plannedFirst();
@@ -553,7 +591,9 @@ export class Pipeline {
   async #changedIn({ transcripts }: Scan): Promise<{ transcript: Transcript; facts: FileFacts | null }[]> {
     const changed: { transcript: Transcript; facts: FileFacts | null }[] = [];
     for (let from = 0; from < transcripts.length && this.#isOpen; from += STAT_BATCH) {
-      const batch = transcripts.slice(from, from + STAT_BATCH).filter(({ path }) => !this.#forgotten.has(path));
+      const batch = transcripts
+        .slice(from, from + STAT_BATCH)
+        .filter((transcript) => !this.#forgotten.has(transcript.path) && this.#mayBeChosen(transcript));
       const facts = await Promise.all(batch.map(({ path }) => this.#options.files.findFacts(path).catch(() => null)));
       for (const [i, transcript] of batch.entries()) {
         const found = facts[i] ?? null;
@@ -577,12 +617,15 @@ export class Pipeline {
     return work;
   }
 
-  async #nameAll(transcripts: readonly Transcript[]): Promise<void> {
-    const { forgotten } = await this.#naming.plan(await this.#reading(), transcripts, null);
+  /** Those of them that are not meant. */
+  async #nameAll(transcripts: readonly Transcript[]): Promise<ReadonlySet<string>> {
+    if (transcripts.length === 0) return new Set();
+    const { targets, forgotten } = await this.#naming.plan(await this.#reading(), transcripts, null);
     for (const { path } of forgotten) {
       this.#forgotten.add(path);
       this.#known.isRead(path);
     }
+    return new Set(targets.filter((target) => !this.#isChosen(target)).map(({ path }) => path));
   }
 
   #plannedFirst(): void {

@@ -1,5 +1,5 @@
 // `riffd sync --watch`: the daemon for some sessions, in the foreground.
-import { appendFileSync, mkdirSync } from "node:fs";
+import { appendFileSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { chain, jsonl, userMessage, uuid } from "../support/builders.ts";
@@ -30,6 +30,55 @@ test("reads the sessions that were named, and what comes to them, and no others"
     appendFileSync(join(projects, "-p", `${name}.jsonl`), jsonl(userMessage({ uuid: uuid(90), parent: uuid(2) })));
   }
   await eventually(async () => expect(await counts(state)).toEqual([{ session_id: "mine", message_count: 3 }]));
+  running.child.kill("SIGINT");
+  expect(await running.ended).toMatchObject({ code: 0 });
+});
+
+test("follows its sessions and their subagents wherever they go, and leaves the others of the store as they are", async () => {
+  const [projects, state] = [projectsWith("mine", "other"), scratchFolder()];
+  const agents = (project: string) => join(projects, project, "mine", "subagents");
+  mkdirSync(agents("-p"), { recursive: true });
+  appendFileSync(join(agents("-p"), "agent-a.jsonl"), jsonl(...chain(2, { from: 30 })));
+  expect((await riffd(state, ["sync", "--all", "--projects", projects])).code).toBe(0);
+  const others = "SELECT * FROM session WHERE session_id = 'other'";
+  const before = await asked(state, others);
+
+  const running = startRiffd(state, ["sync", "--watch", "mine", "--projects", projects, "--json"]);
+  await running.told(/up to date|caught up/);
+  renameSync(join(projects, "-p"), join(projects, "-q"));
+  mkdirSync(join(projects, "-p"));
+  renameSync(join(projects, "-q", "other.jsonl"), join(projects, "-p", "other.jsonl"));
+  appendFileSync(join(projects, "-q", "mine.jsonl"), jsonl(userMessage({ uuid: uuid(90), parent: uuid(2) })));
+  appendFileSync(join(agents("-q"), "agent-a.jsonl"), jsonl(userMessage({ uuid: uuid(91), parent: uuid(31) })));
+  appendFileSync(join(agents("-q"), "agent-b.jsonl"), jsonl(...chain(2, { from: 40 })));
+  appendFileSync(join(projects, "-p", "other.jsonl"), jsonl(userMessage({ uuid: uuid(92), parent: uuid(12) })));
+  const sessions = "SELECT session_id, project, state, message_count FROM session ORDER BY session_id";
+  const live = (session_id: string, project: string, message_count: number) => ({
+    session_id,
+    project,
+    state: "live",
+    message_count,
+  });
+  const other = live("other", "-p", 2);
+  await eventually(async () =>
+    expect(await asked(state, sessions)).toEqual([
+      live("mine", "-q", 3),
+      live("mine/agent-a", "-q", 3),
+      live("mine/agent-b", "-q", 2),
+      other,
+    ]),
+  );
+  rmSync(join(projects, "-q"), { recursive: true });
+  rmSync(join(projects, "-p", "other.jsonl"));
+  await eventually(async () =>
+    expect(await asked(state, sessions)).toEqual([
+      { ...live("mine", "-q", 3), state: "gone" },
+      { ...live("mine/agent-a", "-q", 3), state: "gone" },
+      { ...live("mine/agent-b", "-q", 2), state: "gone" },
+      other,
+    ]),
+  );
+  expect(await asked(state, others)).toEqual(before);
   running.child.kill("SIGINT");
   expect(await running.ended).toMatchObject({ code: 0 });
 });

@@ -52,6 +52,7 @@ class Running implements PipelineListener {
       listener: this,
       discover: () => discover([bench.root]),
       transcriptAt: (path) => transcriptAt(bench.root, path),
+      chosen: null,
       timing: { ...TIMING, ...timing },
       forceSessions: new Set(),
     });
