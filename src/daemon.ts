@@ -101,6 +101,7 @@ class Daemon implements WatchListener {
       clock: systemClock,
       metrics,
       view: plan.view,
+      onProgress: (text) => this.#sd.status(text),
       onCaughtUp: () => void this.#caughtUp(),
       onFatal: (error) => this.#fail(error),
     });

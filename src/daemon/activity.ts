@@ -30,22 +30,34 @@ export interface CatchUpView {
   done(): void;
 }
 
-type Written = Omit<WrittenStep, "session_id">;
+/** Told of a sync that somebody else asked for. */
+export interface HandedSync {
+  committed(step: Step): void;
+  ended(report: SessionReport): void;
+}
 
-const NOTHING_WRITTEN: Written = { messages: 0, records: 0, bytes: 0 };
+/** What the first scan found to do. */
+interface CatchUp {
+  /** Ids by paths. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly started: number;
+  done: number;
+  told: number;
+}
 
 export class Activity implements PipelineListener {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #metrics: ActivityMetrics;
   readonly #view: CatchUpView | null;
+  readonly #onProgress: (text: string) => void;
   readonly #onCaughtUp: () => void;
   readonly #onFatal: (error: Error) => void;
   /** By paths. */
   readonly #troubles: Troubles;
-  readonly #written = new Map<string, Written>();
+  readonly #written = new Written();
   readonly #changes: Change[] = [];
-  #catchUp: { readonly total: number; readonly started: number; done: number; told: number } | null = null;
+  #catchUp: CatchUp | null = null;
   #isCaughtUp = false;
 
   /** `view`: where somebody watches the first import; else it is told in the log now and then. */
@@ -54,14 +66,17 @@ export class Activity implements PipelineListener {
     readonly clock: Clock;
     readonly metrics: ActivityMetrics;
     readonly view: CatchUpView | null;
+    /** How far the first import is, now and then. */
+    onProgress(text: string): void;
     onCaughtUp(): void;
     onFatal(error: Error): void;
   }) {
     this.#logger = parts.logger;
     this.#clock = parts.clock;
-    this.#troubles = new Troubles(parts.logger, { now: () => parts.clock.now().getTime() });
+    this.#troubles = new Troubles({ now: () => parts.clock.now().getTime() });
     this.#metrics = parts.metrics;
     this.#view = parts.view;
+    this.#onProgress = (text) => parts.onProgress(text);
     this.#onCaughtUp = () => parts.onCaughtUp();
     this.#onFatal = (error) => parts.onFatal(error);
   }
@@ -71,36 +86,56 @@ export class Activity implements PipelineListener {
     return [...this.#changes].reverse();
   }
 
-  /** A step was written, by whatever part. */
+  /** The pipeline has written a step. */
   committed(step: Step): void {
-    const { session_id, messages, records, bytes } = writtenStep(step);
-    const written = this.#written.get(session_id) ?? NOTHING_WRITTEN;
-    this.#written.set(session_id, {
-      messages: written.messages + messages,
-      records: written.records + records,
-      bytes: written.bytes + bytes,
-    });
-    this.#metrics.committed({ session_id, messages, records, bytes });
-    this.#view?.wrote({ session_id, messages, records, bytes });
+    const written = writtenStep(step);
+    this.#written.add(written);
+    this.#metrics.committed(written);
+    this.#view?.wrote(written);
+  }
+
+  /** One that begins now; it may end in the middle. */
+  handed(): HandedSync {
+    const wrote = new Written();
+    const ended = new Set<string>();
+    return {
+      committed: (step) => {
+        const written = writtenStep(step);
+        wrote.add(written);
+        this.#metrics.committed(written);
+      },
+      ended: (report) => {
+        const { sessionId, path, error } = report;
+        if (error !== null) return this.#unread({ path, sessionId }, error, report);
+        // What is told of a session once more is told of its verdicts.
+        const status = ended.has(sessionId) ? "settled" : report.status;
+        ended.add(sessionId);
+        this.#ended({ ...report, status }, wrote.take(sessionId), null);
+      },
+    };
   }
 
   planned(files: readonly Planned[]): void {
     const now = this.#clock.now().getTime();
-    this.#catchUp = { total: files.length, started: now, done: 0, told: now };
+    const ids = new Map(files.map(({ path, sessionId }) => [path, sessionId]));
+    this.#catchUp = { files: ids, started: now, done: 0, told: now };
     this.#view?.planned(files);
-    if (files.length > 0) this.#logger.info({ files: files.length }, `${plural(files.length, "transcript")} to read`);
+    if (files.length === 0) return;
+    this.#logger.info({ files: files.length }, `${plural(files.length, "transcript")} to read`);
+    this.#onProgress(`reading ${plural(files.length, "transcript")}`);
   }
 
   synced(report: SessionReport, lagMs: number | null): void {
+    this.#ended(report, this.#written.take(report.sessionId), lagMs);
+  }
+
+  #ended(report: SessionReport, { messages, records, bytes }: WrittenStep, lagMs: number | null): void {
     const { sessionId, path, status, events } = report;
-    const { messages, records, bytes } = this.#written.get(sessionId) ?? NOTHING_WRITTEN;
-    this.#written.delete(sessionId);
     this.#metrics.reported(report);
-    this.#noteCatchUp(sessionId);
     if (status === "unchanged" || status === "forgotten") return;
     const wrote = messages + records + bytes + Object.values(events).reduce((sum, count) => sum + count, 0) > 0;
+    const logger = this.#logger.child({ session: sessionId });
     const fields = {
-      session: sessionId,
       status,
       messages,
       records,
@@ -111,40 +146,67 @@ export class Activity implements PipelineListener {
     };
     // Verdicts that fall due are told, but not by everybody.
     const quietly = (status === "settled" && !wrote) || (this.#view !== null && !this.#isCaughtUp);
-    if (quietly) this.#logger.debug({ ...fields, path }, describe(report, messages));
-    else this.#logger.info(fields, describe(report, messages));
+    if (quietly) logger.debug({ ...fields, path }, describe(report, messages));
+    else logger.info(fields, describe(report, messages));
     if (status === "settled" && !wrote) return;
     this.#changes.push({ time: this.#clock.now(), session_id: sessionId, status, messages, records, bytes, events });
     if (this.#changes.length > MAX_CHANGES) this.#changes.shift();
   }
 
-  failed({ path, sessionId }: { path: string; sessionId: string | null }, error: Error, nextMs: number | null): void {
+  failed(file: FileOf, error: Error, nextMs: number | null): void {
     this.#metrics.failed(error instanceof RiffError ? error.code : null);
     if (nextMs !== null) this.#metrics.retried();
-    const fields = { path, ...(sessionId === null ? {} : { session: sessionId }), error };
-    if (nextMs === null) this.#logger.error(fields, "could not be read, and is set aside until it changes");
+    const { path } = file;
+    const logger = this.#loggerOf(file);
+    if (nextMs === null) logger.error({ error }, "could not be read, and is set aside until it changes");
     else {
-      const tried = { ...fields, next_ms: Math.round(nextMs) };
-      this.#troubles.failed(path, tried, "could not be read, and is tried again");
+      const tried = { error, next_ms: Math.round(nextMs) };
+      this.#troubles.failed(path, logger, tried, "could not be read, and is tried again");
     }
-    if (!(error instanceof RiffError)) this.#logger.debug({ path, stack: error.stack }, "where it failed");
-    if (nextMs === null) this.#noteCatchUp(sessionId ?? path);
+    if (!(error instanceof RiffError)) logger.debug({ stack: error.stack }, "where it failed");
   }
 
-  recovered(path: string): void {
-    this.#troubles.recovered(path, { path }, "can be read again");
+  /** Of a sync that was handed over. */
+  #unread(file: FileOf, error: Error, report: SessionReport): void {
+    this.#metrics.failed(error instanceof RiffError ? error.code : null);
+    this.#metrics.reported(report);
+    this.#loggerOf(file).warn({ error }, "could not be read");
   }
 
-  caughtUp(): void {
+  recovered(file: FileOf): void {
+    this.#troubles.recovered(file.path, this.#loggerOf(file), {}, "can be read again");
+  }
+
+  #loggerOf({ path, sessionId }: FileOf): Logger {
+    return this.#logger.child({ path, ...(sessionId === null ? {} : { session: sessionId }) });
+  }
+
+  tried(path: string): void {
+    if (this.#catchUp === null) return;
+    this.#catchUp.done++;
+    this.#view?.ended(this.#catchUp.files.get(path) ?? path);
+    const now = this.#clock.now().getTime();
+    if (this.#view !== null || now - this.#catchUp.told < PROGRESS_MS) return;
+    this.#catchUp.told = now;
+    const { done, files } = this.#catchUp;
+    const progress = `${count(done)} of ${plural(files.size, "transcript")}`;
+    this.#logger.info({ done, files: files.size }, `read ${progress}`);
+    this.#onProgress(`reading ${progress}`);
+  }
+
+  caughtUp(unread: readonly string[]): void {
     this.#view?.done();
     this.#isCaughtUp = true;
-    const seconds = (this.#clock.now().getTime() - (this.#catchUp?.started ?? 0)) / 1000;
-    const { total = 0 } = this.#catchUp ?? {};
-    this.#logger.info(
-      { files: total, seconds },
-      total === 0 ? "up to date" : `caught up with ${plural(total, "transcript")} in ${seconds.toFixed(1)} s`,
-    );
+    const { files = new Map<string, string>(), started = 0 } = this.#catchUp ?? {};
     this.#catchUp = null;
+    const seconds = (this.#clock.now().getTime() - started) / 1000;
+    const failed = unread.filter((path) => files.has(path)).length;
+    const what = `caught up with ${plural(files.size - failed, "transcript")}`;
+    const but = failed === 0 ? "" : `; ${count(failed)} could not be read`;
+    this.#logger.info(
+      { files: files.size, ...(failed === 0 ? {} : { unread: failed }), seconds },
+      files.size === 0 ? "up to date" : `${what} in ${seconds.toFixed(1)} s${but}`,
+    );
     this.#onCaughtUp();
   }
 
@@ -152,16 +214,32 @@ export class Activity implements PipelineListener {
     this.#view?.done();
     this.#onFatal(error);
   }
+}
 
-  #noteCatchUp(sessionId: string): void {
-    if (this.#catchUp === null) return;
-    this.#catchUp.done++;
-    this.#view?.ended(sessionId);
-    const now = this.#clock.now().getTime();
-    if (this.#view !== null || now - this.#catchUp.told < PROGRESS_MS) return;
-    this.#catchUp.told = now;
-    const { done, total } = this.#catchUp;
-    this.#logger.info({ done, files: total }, `read ${done} of ${plural(total, "transcript")}`);
+/** A file, and the session in it as far as it is known. */
+interface FileOf {
+  readonly path: string;
+  readonly sessionId: string | null;
+}
+
+/** What was written of each session, and not told yet. */
+class Written {
+  readonly #steps = new Map<string, WrittenStep>();
+
+  add(step: WrittenStep): void {
+    const { session_id, messages, records, bytes } = this.take(step.session_id);
+    this.#steps.set(session_id, {
+      session_id,
+      messages: messages + step.messages,
+      records: records + step.records,
+      bytes: bytes + step.bytes,
+    });
+  }
+
+  take(sessionId: string): WrittenStep {
+    const sum = this.#steps.get(sessionId) ?? { session_id: sessionId, messages: 0, records: 0, bytes: 0 };
+    this.#steps.delete(sessionId);
+    return sum;
   }
 }
 
@@ -181,8 +259,8 @@ const WORDS: Readonly<Record<SessionReport["status"], string>> = {
 
 function describe({ status, events }: SessionReport, messages: number): string {
   const parts = [messages === 0 ? "" : plural(messages, "message")];
-  for (const [type, count] of Object.entries(nonZero(events)))
-    if (type !== "message_added") parts.push(`${count} ${type}`);
+  for (const [type, times] of Object.entries(nonZero(events)))
+    if (type !== "message_added") parts.push(`${times} ${type}`);
   const what = parts.filter(Boolean).join(", ");
   return what === "" ? WORDS[status] : `${WORDS[status]}: ${what}`;
 }
@@ -191,6 +269,10 @@ function nonZero(events: Readonly<Record<EventType, number>>): Partial<Record<Ev
   return Object.fromEntries(Object.entries(events).filter(([, count]) => count > 0));
 }
 
-function plural(count: number, noun: string): string {
-  return `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
+function plural(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+}
+
+function count(number: number): string {
+  return number.toLocaleString("en-US");
 }

@@ -81,7 +81,7 @@ function unreadable(path: string, thrown: unknown): RiffError {
   return new RiffError(
     "RIFF_FILE_UNREADABLE",
     `Cannot read ${path}: ${toError(thrown).message}`,
-    "Check the file's owner and rights, and run the command again.",
+    "Check the file's owner and rights.",
     thrown,
   );
 }

@@ -29,7 +29,7 @@ export interface PipelineStatus {
   /** Transcripts that are known. */
   readonly files: number;
   readonly backlog: Readonly<Record<WorkState, number>>;
-  /** All bytes that were seen and are not archived, and for how long the oldest of these changes has waited. */
+  /** All bytes that were seen and are not archived, and for how long the oldest of these changes has waited; files that are set aside too. */
   readonly lag: { readonly bytes: number; readonly seconds: number };
   /** Those being written to or worked on, the latest change first; at most a hundred. */
   readonly live: readonly LiveFile[];

@@ -53,9 +53,11 @@ export interface PipelineListener {
   /** It is tried again in `nextMs`; null: it is set aside until it changes. */
   failed(work: { readonly path: string; readonly sessionId: string | null }, error: Error, nextMs: number | null): void;
   /** A file that had failed was read. */
-  recovered(path: string): void;
-  /** Everything that the first scan found is done or set aside. Told once. */
-  caughtUp(): void;
+  recovered(work: { readonly path: string; readonly sessionId: string | null }): void;
+  /** A file that the first scan found was read, or could not be. Told once for each of them. */
+  tried(path: string): void;
+  /** All of these were tried; those that could not be read are tried again, or set aside. Told once. */
+  caughtUp(unread: readonly string[]): void;
   /** Nothing goes on: the store or this machine has failed, or riffd has. Told once. */
   fatal(error: Error): void;
 }
@@ -103,9 +105,9 @@ export class Pipeline {
   readonly #leaving = new Set<string>();
   readonly #locks = new KeyedLock();
   readonly #settler = new Settler();
-  /** What the first scan found, and is not done. */
+  /** What the first scan found, and was not tried yet. */
   #backfill: Set<string> | null = null;
-  /** Verdicts were settled after all of that was done. */
+  /** Verdicts were settled after all of that was tried. */
   #isBackfillSettled = false;
   #settlingNow: Promise<void> | null = null;
   #settledAt = 0;
@@ -122,7 +124,7 @@ export class Pipeline {
   constructor(options: PipelineOptions) {
     const { context } = options;
     const onCommit = (step: Step) => {
-      this.#progressedAt = this.#now();
+      this.progressed();
       context.onCommit?.(step);
     };
     this.#options = { ...options, context: { ...context, onCommit } };
@@ -154,6 +156,7 @@ export class Pipeline {
     const now = this.#now();
     const work = this.#works.find(path) ?? this.#works.add(path, "debouncing", now);
     work.lastSeen = now;
+    void this.#measure(work);
     switch (work.state) {
       case "syncing":
         work.isStale = true;
@@ -195,16 +198,14 @@ export class Pipeline {
   runExclusive(path: string, work: () => Promise<void>): Promise<void> {
     const exclusive = async () => {
       if (!this.#isOpen) throw interrupted();
-      this.#running++;
+      this.#begins();
       try {
         await this.#locks.run(path, work);
         const { store, host } = this.#options.context;
         const source = await store.findSource([host, path]);
         if (source !== null) this.#known.put(source);
       } finally {
-        this.#running--;
-        this.#progressedAt = this.#now();
-        this.#stepDone();
+        this.#ends();
       }
     };
     return this.#queue.add(exclusive, { priority: URGENT - 1 });
@@ -248,6 +249,11 @@ export class Pipeline {
     });
   }
 
+  /** Something of what is being done was done, by whomever. */
+  progressed(): void {
+    this.#progressedAt = Math.max(this.#progressedAt, this.#now());
+  }
+
   get state(): PipelineState {
     return this.#state;
   }
@@ -265,8 +271,7 @@ export class Pipeline {
       return source === undefined ? [] : [unsettledFile(source)];
     });
     const live = [...unfinished, ...unsettled].sort((a, b) => b.changed_at.getTime() - a.changed_at.getTime());
-    const waiting = [...this.#works.all].filter(({ state }) => state !== "quarantined");
-    const oldest = waiting.reduce((time, { firstSeen }) => Math.min(time, firstSeen), now);
+    const oldest = [...this.#works.all].reduce((time, { firstSeen }) => Math.min(time, firstSeen), now);
     return {
       state: this.#state,
       files: this.#known.count + this.#naming.size,
@@ -286,6 +291,28 @@ export class Pipeline {
 
   #now(): number {
     return this.#options.clock.now().getTime();
+  }
+
+  #begins(): void {
+    this.progressed();
+    this.#running++;
+  }
+
+  #ends(): void {
+    this.#running--;
+    this.progressed();
+    this.#stepDone();
+  }
+
+  /** How large the file is now, however long its turn is away. */
+  async #measure(work: Work): Promise<void> {
+    if (work.unmeasured++ > 0) return;
+    for (let measured = 0; measured < work.unmeasured; ) {
+      measured = work.unmeasured;
+      const facts = await this.#options.files.findFacts(work.path).catch(() => null);
+      if (facts !== null) work.size = facts.size;
+    }
+    work.unmeasured = 0;
   }
 
   // From a change to its turn
@@ -360,18 +387,15 @@ export class Pipeline {
     if (!this.#isOpen) return;
     work.state = "syncing";
     work.isStale = false;
-    this.#running++;
-    this.#progressedAt = Math.max(this.#progressedAt, this.#now());
+    this.#begins();
     try {
       await this.#locks.run(work.path, () => this.#look(work));
       this.#done(work);
     } catch (thrown) {
       await this.#failed(work, toError(thrown));
     } finally {
-      this.#running--;
-      this.#progressedAt = this.#now();
-      if (this.#state === "catching-up") this.#backfill?.delete(work.path);
-      this.#stepDone();
+      if (this.#state === "catching-up" && this.#backfill?.delete(work.path)) this.#options.listener.tried(work.path);
+      this.#ends();
     }
   }
 
@@ -439,7 +463,7 @@ export class Pipeline {
   }
 
   #done(work: Work): void {
-    if (work.error !== null) this.#options.listener.recovered(work.path);
+    if (work.error !== null) this.#options.listener.recovered(this.#named(work));
     work.attempts = 0;
     work.error = null;
     this.#naming.release(work.path);
@@ -465,10 +489,9 @@ export class Pipeline {
     work.error = error;
     work.attempts++;
     work.failedAs = facts === null ? null : factsKey(facts);
-    const sessionId = this.#known.find(work.path)?.session_id ?? null;
     if (work.attempts > timing.retries) {
       work.state = "quarantined";
-      listener.failed({ path: work.path, sessionId }, error, null);
+      listener.failed(this.#named(work), error, null);
       return;
     }
     const longest = Math.min(timing.retryMaxMs, timing.retryMs * 2 ** (work.attempts - 1));
@@ -477,7 +500,11 @@ export class Pipeline {
     work.cancel = clock.after(wait, () => {
       if (this.#isOpen) this.#enqueue(work, 0);
     });
-    listener.failed({ path: work.path, sessionId }, error, wait);
+    listener.failed(this.#named(work), error, wait);
+  }
+
+  #named({ path }: Work): { readonly path: string; readonly sessionId: string | null } {
+    return { path, sessionId: this.#known.find(path)?.session_id ?? null };
   }
 
   #tell(report: Omit<SessionReport, "durationMs">, started: number, firstSeen: number | null): void {
@@ -502,7 +529,7 @@ export class Pipeline {
   /** Marks the sessions of those that are still missing, where their folders can be read. */
   async #leave(): Promise<void> {
     if (!this.#isOpen) return;
-    this.#running++;
+    this.#begins();
     const paths = [...this.#leaving];
     this.#leaving.clear();
     try {
@@ -516,9 +543,7 @@ export class Pipeline {
       const error = toError(thrown);
       if (stopsEverything(error) || !(error instanceof RiffError)) this.#stop(error);
     } finally {
-      this.#running--;
-      this.#progressedAt = this.#now();
-      this.#stepDone();
+      this.#ends();
     }
   }
 
@@ -598,6 +623,7 @@ export class Pipeline {
       for (const [i, transcript] of batch.entries()) {
         const found = facts[i] ?? null;
         const work = this.#works.find(transcript.path);
+        if (work !== undefined && found !== null) work.size = found.size;
         if (work !== undefined && !isFreed(work, found)) continue;
         if (work === undefined && found !== null && this.#isUpToDate(transcript.path, found)) continue;
         changed.push({ transcript, facts: found });
@@ -643,10 +669,11 @@ export class Pipeline {
   #stepDone(): void {
     if (this.#isOpen && this.#settler.isDue && this.#settlingNow === null && this.#mayRunSettler()) {
       const isAfterBackfill = this.#backfill?.size === 0;
+      this.progressed();
       this.#settlingNow = this.#settle().finally(() => {
         this.#settlingNow = null;
         this.#isBackfillSettled ||= isAfterBackfill;
-        this.#progressedAt = this.#now();
+        this.progressed();
         this.#stepDone();
       });
     }
@@ -654,7 +681,8 @@ export class Pipeline {
     const isSettled = this.#isBackfillSettled || (!this.#settler.isDue && this.#settlingNow === null);
     if (this.#state === "catching-up" && this.#backfill?.size === 0 && isSettled) {
       this.#state = "live";
-      this.#options.listener.caughtUp();
+      const failing = [...this.#works.all].filter(({ error }) => error !== null);
+      this.#options.listener.caughtUp(failing.map(({ path }) => path));
     }
     if (isBusy || this.#leaving.size > 0 || (this.#isOpen && this.#settler.isDue)) return;
     for (const resolve of this.#idleWaiters) resolve();

@@ -17,41 +17,39 @@ interface Trouble {
 
 /** The troubles of one process, by kind: a word such as `store`, or whatever fails and recovers as one. */
 export class Troubles {
-  readonly #logger: Logger;
   readonly #everyMs: number;
   readonly #now: () => number;
   readonly #open = new Map<string, Trouble>();
 
-  constructor(logger: Logger, { everyMs = 60_000, now = () => performance.now() }: TroublesOptions = {}) {
-    this.#logger = logger;
+  constructor({ everyMs = 60_000, now = () => performance.now() }: TroublesOptions = {}) {
     this.#everyMs = everyMs;
     this.#now = now;
   }
 
   /** Warns of the first failure of a kind; of a later one only when it is time, with how many came since it was told. */
-  failed(kind: string, fields: LogFields, message: string): void {
+  failed(kind: string, logger: Logger, fields: LogFields, message: string): void {
     const now = this.#now();
     const trouble = this.#open.get(kind);
     if (trouble === undefined) {
       this.#open.set(kind, { since: now, failures: 1, toldAt: now, toldFailures: 1 });
-      this.#logger.warn(fields, message);
+      logger.warn(fields, message);
       return;
     }
     trouble.failures++;
     if (now - trouble.toldAt < this.#everyMs) return;
     const times = trouble.failures - trouble.toldFailures;
-    this.#logger.warn({ ...fields, times, for_seconds: secondsBetween(trouble.since, now) }, message);
+    logger.warn({ ...fields, times, for_seconds: secondsBetween(trouble.since, now) }, message);
     trouble.toldAt = now;
     trouble.toldFailures = trouble.failures;
   }
 
   /** Says that a trouble is over; nothing where there was none, so that every success may call it. */
-  recovered(kind: string, fields: LogFields, message: string): void {
+  recovered(kind: string, logger: Logger, fields: LogFields, message: string): void {
     const trouble = this.#open.get(kind);
     if (trouble === undefined) return;
     this.#open.delete(kind);
     const { since, failures } = trouble;
-    this.#logger.info({ ...fields, failures, after_seconds: secondsBetween(since, this.#now()) }, message);
+    logger.info({ ...fields, failures, after_seconds: secondsBetween(since, this.#now()) }, message);
   }
 
   /** Whether a kind has failed and not recovered. */

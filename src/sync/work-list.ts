@@ -21,6 +21,8 @@ export interface Work {
   force: boolean;
   /** Size of the file when it was last looked at. */
   size: number;
+  /** Changes since it was, that are being looked at. */
+  unmeasured: number;
   attempts: number;
   error: Error | null;
   /** What the file system said of it when it failed. */
@@ -46,6 +48,7 @@ export class WorkList {
       isStale: false,
       force: false,
       size: 0,
+      unmeasured: 0,
       attempts: 0,
       error: null,
       failedAs: null,

@@ -48,6 +48,7 @@ function begin({ view = null }: { view?: CatchUpView | null } = {}) {
   const clock: Clock = { now: () => new Date(time), after: () => () => {} };
   let caughtUp = 0;
   const failures: Error[] = [];
+  const progress: string[] = [];
   const activity = new Activity({
     logger: log.logger,
     clock,
@@ -58,11 +59,21 @@ function begin({ view = null }: { view?: CatchUpView | null } = {}) {
       retried: () => counted.push(["retried"]),
     },
     view,
+    onProgress: (text) => progress.push(text),
     onCaughtUp: () => caughtUp++,
     onFatal: (error) => failures.push(error),
   });
   const said = () => log.lines().map(({ level, msg }) => `${level} ${msg}`);
-  return { activity, log, counted, said, failures, caughtUp: () => caughtUp, pass: (ms: number) => (time += ms) };
+  return {
+    activity,
+    log,
+    counted,
+    said,
+    failures,
+    progress,
+    caughtUp: () => caughtUp,
+    pass: (ms: number) => (time += ms),
+  };
 }
 
 describe("what happens to a session", () => {
@@ -112,13 +123,61 @@ describe("what happens to a session", () => {
   });
 });
 
+describe("a sync that was handed over", () => {
+  test("is told like any other, and takes nothing from what the pipeline writes", () => {
+    const { activity, said, counted } = begin();
+    const handed = activity.handed();
+    handed.committed(step("s", 5, 900));
+    handed.ended(report("s"));
+    handed.ended(report("s", { events: { ...NO_EVENTS, parent_repaired: 1 } }));
+    const interrupted = activity.handed();
+    interrupted.committed(step("s", 7, 1000));
+    activity.committed(step("s", 1, 100));
+    activity.synced(report("s"), 5);
+    expect(said()).toEqual(["info grew: 5 messages", "info is settled: 1 parent_repaired", "info grew: 1 message"]);
+    expect(activity.changes.map(({ status, messages, bytes }) => [status, messages, bytes])).toEqual([
+      ["appended", 1, 100],
+      ["settled", 0, 0],
+      ["appended", 5, 900],
+    ]);
+    expect(counted).toEqual([
+      ["committed", 5],
+      ["reported", "appended"],
+      ["reported", "settled"],
+      ["committed", 7],
+      ["committed", 1],
+      ["reported", "appended"],
+    ]);
+  });
+
+  test("that could not read a file says so", () => {
+    const { activity, log, counted } = begin();
+    const error = new RiffError("RIFF_FILE_UNREADABLE", "Cannot read it", "Check its rights.");
+    activity.handed().ended(report("s", { status: "failed", error }));
+    expect(log.lines()).toMatchObject([
+      {
+        level: "warn",
+        msg: "could not be read",
+        session: "s",
+        path: "/p/s.jsonl",
+        error: { hint: "Check its rights." },
+      },
+    ]);
+    expect(counted).toEqual([
+      ["failed", "RIFF_FILE_UNREADABLE"],
+      ["reported", "failed"],
+    ]);
+    expect(activity.changes).toEqual([]);
+  });
+});
+
 describe("a failure", () => {
   test("is a warning while it is tried again, an error when it is set aside, and over when the file can be read", () => {
     const { activity, log, counted } = begin();
     const error = new RiffError("RIFF_FILE_UNREADABLE", "Cannot read it", "Check its rights.");
     activity.failed({ path: "/p/s.jsonl", sessionId: "s" }, error, 1000.4);
     activity.failed({ path: "/p/s.jsonl", sessionId: "s" }, error, null);
-    activity.recovered("/p/s.jsonl");
+    activity.recovered({ path: "/p/s.jsonl", sessionId: "s" });
     expect(log.lines()).toMatchObject([
       {
         level: "warn",
@@ -126,8 +185,8 @@ describe("a failure", () => {
         next_ms: 1000,
         error: { code: "RIFF_FILE_UNREADABLE", hint: "Check its rights." },
       },
-      { level: "error", path: "/p/s.jsonl" },
-      { level: "info", msg: "can be read again" },
+      { level: "error", path: "/p/s.jsonl", session: "s" },
+      { level: "info", path: "/p/s.jsonl", session: "s", msg: "can be read again" },
     ]);
     expect(counted).toEqual([["failed", "RIFF_FILE_UNREADABLE"], ["retried"], ["failed", "RIFF_FILE_UNREADABLE"]]);
   });
@@ -141,22 +200,34 @@ describe("a failure", () => {
 
 describe("the first import", () => {
   test("is told every ten seconds where nobody watches, and at its end", () => {
-    const { activity, said, caughtUp, pass } = begin();
+    const { activity, said, progress, caughtUp, pass } = begin();
     activity.planned(planned("a", "b", "c"));
-    activity.synced(report("a", { status: "settled" }), null);
+    activity.synced(report("a", { status: "unchanged" }), null);
+    activity.tried("/p/a.jsonl");
+    activity.synced(report("x", { status: "settled" }), null); // it was not to be read
     pass(11_000);
-    activity.synced(report("b", { status: "settled" }), null);
-    activity.synced(report("c", { status: "settled" }), null);
-    activity.caughtUp();
+    activity.tried("/p/b.jsonl");
+    activity.tried("/p/c.jsonl");
+    activity.caughtUp([]);
     expect(said()).toEqual([
       "info 3 transcripts to read",
       "debug is settled",
       "info read 2 of 3 transcripts",
-      "debug is settled",
-      "debug is settled",
       "info caught up with 3 transcripts in 11.0 s",
     ]);
+    expect(progress).toEqual(["reading 3 transcripts", "reading 2 of 3 transcripts"]);
     expect(caughtUp()).toBe(1);
+  });
+
+  test("says at its end what could not be read of it", () => {
+    const { activity, log } = begin();
+    activity.planned(planned("a", "b"));
+    activity.caughtUp(["/p/b.jsonl", "/p/later.jsonl"]);
+    expect(log.lines().at(-1)).toMatchObject({
+      msg: "caught up with 1 transcript in 0.0 s; 1 could not be read",
+      files: 2,
+      unread: 1,
+    });
   });
 
   test("is shown instead where somebody watches, and its lines are for those who look closer", () => {
@@ -171,12 +242,15 @@ describe("the first import", () => {
     activity.planned(planned("a"));
     activity.committed(step("a", 5, 10));
     activity.synced(report("a", { status: "imported" }), null);
-    activity.caughtUp();
+    activity.tried("/p/a.jsonl");
+    activity.synced(report("a", { status: "settled", events: { ...NO_EVENTS, parent_repaired: 1 } }), null);
+    activity.caughtUp([]);
     activity.synced(report("a"), 1);
     expect(seen).toEqual([["planned", 1], ["wrote", 5], ["ended", "a"], ["done"]]);
     expect(said()).toEqual([
       "info 1 transcript to read",
       "debug imported: 5 messages",
+      "debug is settled: 1 parent_repaired",
       "info caught up with 1 transcript in 0.0 s",
       "info grew",
     ]);
@@ -185,7 +259,7 @@ describe("the first import", () => {
   test("that found nothing to do is told as being up to date", () => {
     const { activity, said } = begin();
     activity.planned([]);
-    activity.caughtUp();
+    activity.caughtUp([]);
     expect(said()).toEqual(["info up to date"]);
   });
 });

@@ -93,17 +93,20 @@ test("a server that freezes in the middle is waited for, and what it was asked b
   const { projects, stateDir, server } = here;
   await server.start();
   const daemon = await LiveDaemon.start(stateDir, projects, { env: server.env });
+  const sizeBefore = bytesOf(here);
   server.freeze();
   for (let n = 3; n < 10; n++) grow(here, n);
   await daemon.until(({ pipeline }) => pipeline.backlog.syncing > 0);
+  for (let n = 10; n < 20; n++) grow(here, n);
+  await daemon.until(({ pipeline }) => pipeline.lag.bytes === bytesOf(here) - sizeBefore);
   expect((await daemon.get(ROUTES.live)).status).toBe(200);
   await daemon.until(({ pipeline }) => pipeline.lag.seconds > 2);
   server.thaw();
   await daemon.until(({ pipeline }) => pipeline.lag.bytes === 0);
   await daemon.ready();
-  await expectAllThere(here, 30);
+  await expectAllThere(here, 60);
   const added = "RETURN count(SELECT id FROM repair_event WHERE event_type = 'message_added')";
-  expect(await asked(stateDir, added, server.env)).toBe(21);
+  expect(await asked(stateDir, added, server.env)).toBe(51);
   expect(await daemon.stop()).toMatchObject({ code: 0, stderr: "" });
 });
 

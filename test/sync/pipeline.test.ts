@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/runtime/system-clock.ts";
 import { discover, transcriptAt } from "../../src/source/discover.ts";
 import { localFiles } from "../../src/source/transcript-file.ts";
+import type { Clock } from "../../src/sync/clock.ts";
 import { Pipeline, type PipelineListener, type Timing } from "../../src/sync/pipeline.ts";
 import type { SessionReport } from "../../src/sync/sync.ts";
 import { Model, type ModelSession, type Snapshot } from "../model/model.ts";
@@ -39,16 +40,17 @@ class Running implements PipelineListener {
   readonly failures: { path: string; error: Error; nextMs: number | null }[] = [];
   readonly recoveries: string[] = [];
   plannedPaths: string[] = [];
-  caughtUps = 0;
+  readonly triedPaths: string[] = [];
+  readonly caughtUps: (readonly string[])[] = [];
   fatalError: Error | null = null;
   readonly #bench: Workbench;
 
-  constructor(bench: Workbench, timing: Partial<Timing> = {}, quietMs = 60_000) {
+  constructor(bench: Workbench, timing: Partial<Timing> = {}, quietMs = 60_000, clock: Clock = systemClock) {
     this.#bench = bench;
     this.pipeline = new Pipeline({
       context: { ...bench.context, quietMs, signal: this.interrupt.signal, operator: "daemon" },
       files: localFiles,
-      clock: systemClock,
+      clock,
       listener: this,
       discover: () => discover([bench.root]),
       transcriptAt: (path) => transcriptAt(bench.root, path),
@@ -73,11 +75,14 @@ class Running implements PipelineListener {
   failed({ path }: { path: string }, error: Error, nextMs: number | null): void {
     this.failures.push({ path, error, nextMs });
   }
-  recovered(path: string): void {
+  recovered({ path }: { path: string }): void {
     this.recoveries.push(path);
   }
-  caughtUp(): void {
-    this.caughtUps++;
+  tried(path: string): void {
+    this.triedPaths.push(path);
+  }
+  caughtUp(unread: readonly string[]): void {
+    this.caughtUps.push(unread);
   }
   fatal(error: Error): void {
     this.fatalError = error;
@@ -345,8 +350,11 @@ describe("a file that cannot be read", () => {
     await vi.waitFor(() => expect(running.failures).toHaveLength(3));
     expect(running.failures.map(({ nextMs }) => nextMs === null)).toEqual([false, false, true]);
     expect(running.statusesOf(good)).toEqual(["imported"]);
-    expect(running.caughtUps).toBe(1);
-    const { backlog, live } = running.pipeline.status();
+    expect(running.triedPaths).toEqual([bad]);
+    expect(running.caughtUps).toEqual([[bad]]);
+    const { backlog, live, lag } = running.pipeline.status();
+    expect(lag).toEqual({ bytes: jsonl(...chain(2)).length, seconds: expect.any(Number) });
+    expect(lag.seconds).toBeGreaterThan(0);
     expect(backlog).toMatchObject({ quarantined: 1, queued: 0 });
     expect(live.find(({ path }) => path === bad)).toMatchObject({ attempts: 3, error: { message: "a bug" } });
     await running.pipeline.rescan();
@@ -360,6 +368,33 @@ describe("a file that cannot be read", () => {
     expect(running.recoveries).toEqual([bad]);
     await running.pipeline.drain();
   });
+});
+
+test("work is stuck when nothing of it begins, ends or is written for long, however long there was none before", async () => {
+  const bench = await Workbench.create();
+  let hours = 0;
+  const clock: Clock = { now: () => new Date(Date.now() + hours * 3_600_000), after: systemClock.after };
+  const { pipeline } = new Running(bench, {}, 60_000, clock);
+  await pipeline.start();
+  await pipeline.whenIdle();
+  hours++;
+  expect(pipeline.stalledMs).toBe(0);
+  let release = () => {};
+  const released = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const begun = vi.fn<() => Promise<void>>(() => released);
+  const work = pipeline.runExclusive("/x", begun);
+  await vi.waitFor(() => expect(begun).toHaveBeenCalled());
+  expect(pipeline.stalledMs).toBeLessThan(3_600_000);
+  hours++;
+  expect(pipeline.stalledMs).toBeGreaterThanOrEqual(3_600_000);
+  pipeline.progressed();
+  expect(pipeline.stalledMs).toBeLessThan(3_600_000);
+  release();
+  await work;
+  expect(pipeline.stalledMs).toBe(0);
+  await pipeline.drain();
 });
 
 describe("draining", () => {

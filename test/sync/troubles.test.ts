@@ -9,17 +9,17 @@ afterAll(removeScratch);
 function openTroubles(everyMs = 60_000) {
   const clock = { now: 1_000_000 };
   const log = openLog();
-  return { clock, log, troubles: new Troubles(log.logger, { everyMs, now: () => clock.now }) };
+  return { clock, log, troubles: new Troubles({ everyMs, now: () => clock.now }) };
 }
 
 describe("a trouble", () => {
   test("is told once, then only when it is time, with how many failures came meanwhile, then that it is over", () => {
     const { clock, log, troubles } = openTroubles();
     for (let second = 0; second <= 130; second++) {
-      troubles.failed("store", { error: { code: "E" } }, "the store does not answer");
+      troubles.failed("store", log.logger, { error: { code: "E" } }, "the store does not answer");
       clock.now += 1000;
     }
-    troubles.recovered("store", {}, "the store answers again");
+    troubles.recovered("store", log.logger, {}, "the store answers again");
     expect(log.lines().map(({ level, msg, times, for_seconds }) => [level, msg, times, for_seconds])).toEqual([
       ["warn", "the store does not answer", undefined, undefined],
       ["warn", "the store does not answer", 60, 60],
@@ -31,11 +31,11 @@ describe("a trouble", () => {
 
   test("is not over where there was none, and only once", () => {
     const { log, troubles } = openTroubles();
-    troubles.recovered("store", {}, "again");
-    troubles.failed("store", {}, "away");
+    troubles.recovered("store", log.logger, {}, "again");
+    troubles.failed("store", log.logger, {}, "away");
     expect(troubles.has("store")).toBe(true);
-    troubles.recovered("store", {}, "again");
-    troubles.recovered("store", {}, "again");
+    troubles.recovered("store", log.logger, {}, "again");
+    troubles.recovered("store", log.logger, {}, "again");
     expect(troubles.has("store")).toBe(false);
     expect(log.lines().map(({ msg }) => msg)).toEqual(["away", "again"]);
   });
@@ -43,18 +43,18 @@ describe("a trouble", () => {
   test("that comes again after it was over is told at once", () => {
     const { log, troubles } = openTroubles();
     for (let n = 0; n < 2; n++) {
-      troubles.failed("store", {}, "away");
-      troubles.recovered("store", {}, "again");
+      troubles.failed("store", log.logger, {}, "away");
+      troubles.recovered("store", log.logger, {}, "again");
     }
     expect(log.lines().map(({ msg }) => msg)).toEqual(["away", "again", "away", "again"]);
   });
 
   test("hides none of another kind", () => {
     const { log, troubles } = openTroubles();
-    troubles.failed("store", {}, "away");
-    troubles.failed("watch", {}, "no watches left");
-    troubles.recovered("store", {}, "again");
-    troubles.failed("watch", {}, "no watches left");
+    troubles.failed("store", log.logger, {}, "away");
+    troubles.failed("watch", log.logger, {}, "no watches left");
+    troubles.recovered("store", log.logger, {}, "again");
+    troubles.failed("watch", log.logger, {}, "no watches left");
     expect(log.lines().map(({ msg }) => msg)).toEqual(["away", "no watches left", "again"]);
   });
 
@@ -65,9 +65,9 @@ describe("a trouble", () => {
         const began = clock.now;
         for (const pause of pauses) {
           clock.now += pause;
-          troubles.failed("store", {}, "away");
+          troubles.failed("store", log.logger, {}, "away");
         }
-        troubles.recovered("store", {}, "again");
+        troubles.recovered("store", log.logger, {}, "again");
         const told = log.lines().filter(({ level }) => level === "warn");
         expect(told.length).toBeLessThanOrEqual(1 + (clock.now - began) / 10_000);
         const counted = told.slice(1).reduce((sum, { times }) => sum + (times as number), 1);
