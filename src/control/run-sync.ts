@@ -2,7 +2,7 @@
 import type { SyncContext } from "../sync/context.ts";
 import type { Files } from "../sync/files.ts";
 import type { Step } from "../sync/store.ts";
-import { type PassOptions, type Scan, syncPass } from "../sync/sync.ts";
+import { type PassOptions, type Scan, type SessionReport, syncPass } from "../sync/sync.ts";
 import type { SyncMessage, SyncRequest, WrittenStep } from "./protocol.ts";
 import { toWireError, toWireReport } from "./wire.ts";
 
@@ -17,6 +17,8 @@ export interface SyncPlace {
   readonly runJob?: PassOptions["runJob"];
   /** Told of each step that was written, besides whoever asked. */
   onCommit?(step: Step): void;
+  /** The same of what became of a session. */
+  onReport?(report: SessionReport): void;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface SyncPlace {
  */
 export async function runSyncRequest(
   request: SyncRequest,
-  { context, files, scan, runJob, onCommit }: SyncPlace,
+  { context, files, scan, runJob, onCommit, onReport }: SyncPlace,
   tell: (message: SyncMessage) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -57,7 +59,10 @@ export async function runSyncRequest(
               archived: source?.archived ?? null,
             })),
           }),
-        onReport: (report) => tell({ kind: "report", report: toWireReport(report) }),
+        onReport: (report) => {
+          onReport?.(report);
+          tell({ kind: "report", report: toWireReport(report) });
+        },
         ...(runJob === undefined ? {} : { runJob }),
       },
     );

@@ -1,11 +1,17 @@
 // What the control socket asks of the daemon: how it is, and work for others.
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Metrics } from "../control/metrics.ts";
 import type { Controlled, DaemonStatus, Readiness, SyncMessage, SyncRequest } from "../control/protocol.ts";
 import { runSyncRequest } from "../control/run-sync.ts";
+import { toWireError } from "../control/wire.ts";
+import { RiffError } from "../errors.ts";
 import { systemClock } from "../runtime/system-clock.ts";
 import { scanProjects } from "../source/scan.ts";
 import { localFiles } from "../source/transcript-file.ts";
+import type { OpenStore } from "../store/open.ts";
 import type { Feed } from "../sync/feed.ts";
+import { interrupted } from "../sync/look.ts";
+import type { Pipeline } from "../sync/pipeline.ts";
 import type { PipelineStatus } from "../sync/pipeline-status.ts";
 import type { CommitBell } from "./commit-bell.ts";
 import type { Parts } from "./parts.ts";
@@ -20,6 +26,10 @@ export interface ControlsOptions {
   readonly stopping: AbortSignal;
   stop(reason: string): void;
 }
+
+/** How long a sync waits at most for a daemon that is starting, and how often it looks. */
+const START_MS = 120_000;
+const START_CHECK_MS = 50;
 
 const NOT_STARTED: PipelineStatus = {
   state: "starting",
@@ -80,17 +90,17 @@ export class Controls implements Controlled {
 
   async sync(request: SyncRequest, tell: (message: SyncMessage) => void, signal: AbortSignal): Promise<void> {
     const { parts, bell, stopping } = this.#options;
-    const { pipeline, activity, settings } = parts;
-    const { opened } = parts.store;
-    if (opened === null || pipeline === null) {
-      const message = "The daemon has not opened its store yet.";
-      const hint = "`riffd status` tells what it waits for.";
-      tell({ kind: "failed", error: { code: "RIFF_STORE_UNREACHABLE", message, hint } });
+    const until = AbortSignal.any([signal, stopping]);
+    const started = await this.#whenStarted(until);
+    if (started === null) {
+      tell({ kind: "failed", error: toWireError(until.aborted ? interrupted() : this.#notStarted()) });
       return;
     }
+    const { opened, pipeline } = started;
     const { store, heads, host } = opened;
-    const { settleMs: quietMs, concurrency } = settings.daemon;
+    const { settleMs: quietMs, concurrency } = parts.settings.daemon;
     const now = () => systemClock.now();
+    const handed = parts.activity.handed();
     await runSyncRequest(
       request,
       {
@@ -99,12 +109,38 @@ export class Controls implements Controlled {
         scan: scanProjects,
         runJob: (path, work) => pipeline.runExclusive(path, work),
         onCommit: (step) => {
-          activity.committed(step);
+          pipeline.progressed();
+          handed.committed(step);
           bell.ring();
         },
+        onReport: (report) => handed.ended(report),
       },
       tell,
-      AbortSignal.any([signal, stopping]),
+      until,
+    );
+  }
+
+  /** null: it does not come to that, as the store has a problem, or not for long. */
+  async #whenStarted(signal: AbortSignal): Promise<{ opened: OpenStore; pipeline: Pipeline } | null> {
+    const { store } = this.#options.parts;
+    for (let waited = 0; ; waited += START_CHECK_MS) {
+      const { pipeline } = this.#options.parts;
+      if (signal.aborted) return null;
+      if (store.opened !== null && pipeline !== null && pipeline.state !== "starting") {
+        return { opened: store.opened, pipeline };
+      }
+      if (waited >= START_MS || (store.opened === null && store.problem !== null)) return null;
+      await sleep(START_CHECK_MS, undefined, { signal }).catch(() => {});
+    }
+  }
+
+  #notStarted(): RiffError {
+    const { opened, problem } = this.#options.parts.store;
+    const what = opened === null ? "has not opened its store yet" : "is still starting";
+    return new RiffError(
+      "RIFF_STORE_UNREACHABLE",
+      problem?.message ?? `The daemon ${what}.`,
+      problem?.hint ?? "`riffd status` tells what it waits for.",
     );
   }
 

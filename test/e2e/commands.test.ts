@@ -46,8 +46,13 @@ test("riffd sync is done by the daemon, which says what it did", async () => {
     .split("\n")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
   expect(lines).toContainEqual(expect.objectContaining({ session_id: "gear", status: "appended" }));
-  expect(await daemon.status()).toMatchObject({ changes: expect.any(Array), pid: daemon.pid });
-  expect((await daemon.metrics()).get("riffd_messages_total")).toBe(11);
+  const { changes, pid } = await daemon.status();
+  expect([changes[0], pid]).toEqual([expect.objectContaining({ session_id: "gear", messages: 1 }), daemon.pid]);
+  expect(daemon.said(/^grew: 1 message$/)).toMatchObject([{ session: "gear", messages: 1 }]);
+  const metrics = await daemon.metrics();
+  expect(metrics.get("riffd_messages_total")).toBe(11);
+  expect(metrics.get('riffd_events_total{type="message_added"}')).toBe(1);
+  expect(metrics.get('riffd_sync_duration_seconds_count{status="appended"}')).toBe(1);
   expect((await run("export", "gear")).stdout).toBe(readFileSync(path, "utf8"));
   // Once more, and there is nothing to do.
   expect((await run("sync", "gear", "--projects", projects)).stdout).toMatch(/Up to date/);
