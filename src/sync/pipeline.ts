@@ -203,7 +203,10 @@ export class Pipeline {
         await this.#locks.run(path, work);
         const { store, host } = this.#options.context;
         const source = await store.findSource([host, path]);
-        if (source !== null) this.#known.put(source);
+        if (source !== null) {
+          this.#known.put(source);
+          this.#naming.release(path);
+        }
       } finally {
         this.#ends();
       }

@@ -12,10 +12,10 @@ import { removeScratch, scratchFolder } from "../support/workbench.ts";
 afterEach(killRunning);
 afterAll(removeScratch);
 
-function projectsWith(messages: number): string {
+function projectsWith(messages: number, name = SESSION): string {
   const projects = scratchFolder();
   mkdirSync(join(projects, "-p"));
-  appendFileSync(join(projects, "-p", `${SESSION}.jsonl`), jsonl(...chain(messages)));
+  appendFileSync(join(projects, "-p", `${name}.jsonl`), jsonl(...chain(messages)));
   return projects;
 }
 
@@ -42,7 +42,7 @@ test("a daemon that opens its store has it wait until that is open", async () =>
   expect(await asked(stateDir, "RETURN count(SELECT id FROM message)", server.env)).toBe(3);
 });
 
-test("systemd hears of the daemon while it works for others", async () => {
+test("systemd hears of the daemon while it catches up, and while it works for others", async () => {
   const [elsewhere, stateDir, programs] = [projectsWith(30_000), scratchFolder(), scratchFolder()];
   const heard = join(programs, "heard");
   const script = `#!/bin/sh\necho "$@" >> '${heard}'\n`;
@@ -54,7 +54,8 @@ test("systemd hears of the daemon while it works for others", async () => {
     WATCHDOG_PID: "",
   };
   const pings = () => (existsSync(heard) ? readFileSync(heard, "utf8").split("WATCHDOG=1").length - 1 : 0);
-  const daemon = await LiveDaemon.start(stateDir, scratchFolder(), { env });
+  const daemon = await LiveDaemon.start(stateDir, projectsWith(3, "own"), { env });
+  await eventually(() => expect(readFileSync(heard, "utf8")).toMatch(/^STATUS=reading 1 transcript$/m));
   const syncing = startRiffd(stateDir, ["sync", "--all", "--projects", elsewhere]);
   let hasEnded = false;
   void syncing.ended.finally(() => {

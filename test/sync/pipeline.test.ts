@@ -112,6 +112,15 @@ class Running implements PipelineListener {
   }
 }
 
+/** What waits for something that a test says. */
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open: () => open() };
+}
+
 /** Bytes as text, so that a difference can be read. */
 function readable(sessions: readonly ModelSession[]) {
   return sessions.map((session) => ({ ...session, archived: session.archived.toString("latin1") }));
@@ -379,11 +388,8 @@ test("work is stuck when nothing of it begins, ends or is written for long, howe
   await pipeline.whenIdle();
   hours++;
   expect(pipeline.stalledMs).toBe(0);
-  let release = () => {};
-  const released = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  const begun = vi.fn<() => Promise<void>>(() => released);
+  const { opened, open } = gate();
+  const begun = vi.fn<() => Promise<void>>(() => opened);
   const work = pipeline.runExclusive("/x", begun);
   await vi.waitFor(() => expect(begun).toHaveBeenCalled());
   expect(pipeline.stalledMs).toBeLessThan(3_600_000);
@@ -391,9 +397,41 @@ test("work is stuck when nothing of it begins, ends or is written for long, howe
   expect(pipeline.stalledMs).toBeGreaterThanOrEqual(3_600_000);
   pipeline.progressed();
   expect(pipeline.stalledMs).toBeLessThan(3_600_000);
-  release();
+  open();
   await work;
   expect(pipeline.stalledMs).toBe(0);
+  await pipeline.drain();
+});
+
+test("a file that was found and not read yet is counted once, also when somebody else reads it first", async () => {
+  const bench = await Workbench.create();
+  const { pipeline } = await Running.start(bench);
+  pipeline.reconfigure({ concurrency: 1 });
+  const { opened, open } = gate();
+  const held = pipeline.runExclusive("/x", () => opened);
+  const names = ["a", "b", "c"];
+  for (const [i, name] of names.entries()) bench.write(`-p/${name}.jsonl`, jsonl(...chain(2, { from: 10 * i + 1 })));
+  await pipeline.rescan();
+  expect(pipeline.status()).toMatchObject({ files: 3, backlog: { queued: 3 } });
+  const jobs: Promise<void>[] = [];
+  let counted: Promise<void> | null = null;
+  const synced = bench.sync({
+    runJob: (path, work) => {
+      jobs.push(pipeline.runExclusive(path, work));
+      if (jobs.length === names.length) {
+        counted = pipeline.runExclusive("/y", async () =>
+          expect(pipeline.status()).toMatchObject({ files: 3, backlog: { queued: 3 } }),
+        );
+        open();
+      }
+      return jobs.at(-1)!;
+    },
+  });
+  await Promise.all([held, synced]);
+  expect(jobs).toHaveLength(names.length);
+  await counted;
+  await pipeline.whenIdle();
+  expect(pipeline.status().files).toBe(3);
   await pipeline.drain();
 });
 
