@@ -5,8 +5,9 @@ import { afterAll, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../src/runtime/system-clock.ts";
 import { discover, transcriptAt } from "../../src/source/discover.ts";
 import { localFiles } from "../../src/source/transcript-file.ts";
+import { Chosen } from "../../src/sync/chosen.ts";
 import type { Clock } from "../../src/sync/clock.ts";
-import { Pipeline, type PipelineListener, type Timing } from "../../src/sync/pipeline.ts";
+import { Pipeline, type PipelineListener, type PipelineOptions, type Timing } from "../../src/sync/pipeline.ts";
 import type { SessionReport } from "../../src/sync/sync.ts";
 import { Model, type ModelSession, type Snapshot } from "../model/model.ts";
 import { historyArb } from "../support/arbitraries.ts";
@@ -45,18 +46,24 @@ class Running implements PipelineListener {
   fatalError: Error | null = null;
   readonly #bench: Workbench;
 
-  constructor(bench: Workbench, timing: Partial<Timing> = {}, quietMs = 60_000, clock: Clock = systemClock) {
+  constructor(
+    bench: Workbench,
+    timing: Partial<Timing> = {},
+    quietMs = 60_000,
+    others: Partial<Pick<PipelineOptions, "clock" | "chosen">> = {},
+  ) {
     this.#bench = bench;
     this.pipeline = new Pipeline({
       context: { ...bench.context, quietMs, signal: this.interrupt.signal, operator: "daemon" },
       files: localFiles,
-      clock,
+      clock: systemClock,
       listener: this,
       discover: () => discover([bench.root]),
       transcriptAt: (path) => transcriptAt(bench.root, path),
       chosen: null,
       timing: { ...TIMING, ...timing },
       forceSessions: new Set(),
+      ...others,
     });
   }
 
@@ -333,6 +340,59 @@ describe("a live file", () => {
   });
 });
 
+describe("where only some sessions are meant", () => {
+  /** A session, another of that name, a third one, and subagents of two of them, which only their records tell. */
+  async function scene() {
+    const bench = await Workbench.create();
+    const path = (place: string) => join(bench.root, `${place}.jsonl`);
+    const claims = (sessionId: string, from: number) =>
+      jsonl(...chain(2, { from }).map((one) => ({ ...one, sessionId })));
+    bench.write("-p/mine.jsonl", jsonl(...chain(2, { from: 10 })));
+    bench.write("-q/mine.jsonl", jsonl(...chain(2, { from: 20 })));
+    bench.write("-p/other.jsonl", jsonl(...chain(2, { from: 30 })));
+    bench.write("-p/agent-1.jsonl", claims("mine", 40));
+    bench.write("-p/agent-2.jsonl", claims("other", 50));
+    const running = (place: string) => new Running(bench, {}, 60_000, { chosen: new Chosen(new Set([path(place)])) });
+    const states = async () => {
+      const sessions = await dumpStore(bench.store);
+      return Object.fromEntries(sessions.map(({ session_id, state }) => [session_id, state]));
+    };
+    return { bench, path, running, states };
+  }
+
+  test("these and their subagents are read, whatever else is written", async () => {
+    const { bench, path, running, states } = await scene();
+    const some = running("-p/mine");
+    await some.pipeline.start();
+    await some.idle();
+    expect(await states()).toEqual({ mine: "live", "mine/agent-1": "live" });
+    for (const place of ["-q/mine", "-p/other", "-p/agent-2"]) {
+      appendFileSync(path(place), jsonl(userMessage({ uuid: uuid(70) })));
+      some.pipeline.changed(path(place));
+    }
+    bench.write("-p/mine/subagents/agent-3.jsonl", jsonl(...chain(1, { from: 80 })));
+    await some.pipeline.rescan();
+    await some.idle();
+    expect(await states()).toEqual({ mine: "live", "mine/agent-1": "live", "mine/agent-3": "live" });
+    await some.pipeline.drain();
+  });
+
+  test("the others are not gone when their files are, though one of them has the same name", async () => {
+    const { bench, path, running, states } = await scene();
+    await bench.sync();
+    const before = await states();
+    expect(before).toMatchObject({ mine: "live", "mine@-q": "live", other: "live" });
+    const some = running("-q/mine");
+    await some.pipeline.start();
+    for (const place of ["-p/mine", "-q/mine", "-p/other"]) rmSync(path(place));
+    some.pipeline.changed(path("-p/mine"));
+    await some.pipeline.rescan();
+    await some.idle();
+    expect(await states()).toEqual({ ...before, "mine@-q": "gone" });
+    await some.pipeline.drain();
+  });
+});
+
 describe("a file that cannot be read", () => {
   test("is tried again, set aside after a while, and taken up when it changes; the others go on", async () => {
     const bench = await Workbench.create();
@@ -383,7 +443,7 @@ test("work is stuck when nothing of it begins, ends or is written for long, howe
   const bench = await Workbench.create();
   let hours = 0;
   const clock: Clock = { now: () => new Date(Date.now() + hours * 3_600_000), after: systemClock.after };
-  const { pipeline } = new Running(bench, {}, 60_000, clock);
+  const { pipeline } = new Running(bench, {}, 60_000, { clock });
   await pipeline.start();
   await pipeline.whenIdle();
   hours++;
