@@ -260,12 +260,14 @@ class Daemon implements WatchListener {
 
   #fail(error: Error): void {
     this.#failure ??= error;
+    this.#plan.view?.done();
     this.#stopping.abort();
   }
 
   /** Idempotent. */
   stop(reason: string): void {
     if (this.#stopping.signal.aborted) return;
+    this.#plan.view?.done();
     this.#logger.info({}, `stopping: ${reason}`);
     this.#stopping.abort();
     if (this.#parts.pipeline === null) this.#hurry.abort();

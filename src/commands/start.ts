@@ -47,14 +47,16 @@ export async function startCommand(
   const file = logFile === null ? null : LogFile.open(logFile);
   const colour = wantsColour(process.stdout, process.env);
   const isWatched = process.stderr.isTTY === true && process.stdout.isTTY === true && format !== "json";
+  const view = isWatched ? new FirstImport() : null;
+  const secrets = secretsOf(settings);
   return runDaemon({
     settings,
     version,
     env: process.env,
-    logger: createLogger({ level, format, colour, secrets: secretsOf(settings), file }),
+    logger: createLogger({ level, format, colour, secrets, file, beforeLine: () => view?.stepAside() }),
     signals,
     chosen,
-    view: isWatched ? new FirstImport() : null,
+    view,
     reread,
   });
 }
@@ -118,11 +120,17 @@ async function pathsOf(sessions: readonly string[], settings: Settings): Promise
   return new Set(sessions.map((query) => resolveSession(query, candidates, searched).path));
 }
 
-/** The bar of what is read at the start. */
+/** The bar of what is read at the start. However the process ends, it leaves the terminal as it was. */
 class FirstImport implements CatchUpView {
   readonly #progress = new Progress(process.stderr);
+  #isDone = false;
+
+  constructor() {
+    process.once("exit", () => this.done());
+  }
 
   planned(files: Parameters<CatchUpView["planned"]>[0]): void {
+    if (this.#isDone) return;
     const targets = files.map(({ path, sessionId, source }) => ({
       path,
       sessionId,
@@ -139,7 +147,13 @@ class FirstImport implements CatchUpView {
     this.#progress.ended(sessionId);
   }
 
+  /** Something else is written to the terminal: the bar is drawn again below it. */
+  stepAside(): void {
+    this.#progress.stepAside();
+  }
+
   done(): void {
+    this.#isDone = true;
     this.#progress.stop();
   }
 }

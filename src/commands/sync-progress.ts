@@ -91,10 +91,15 @@ export class Progress {
     this.#draw();
   }
 
-  /** Takes the bar away. May be called again. */
-  stop(): void {
+  /** Takes the bar away until there is progress again. */
+  stepAside(): void {
     this.#bar?.stop();
     this.#bar = null;
+  }
+
+  /** Takes the bar away for good. May be called again. */
+  stop(): void {
+    this.stepAside();
     this.#work = null;
   }
 

@@ -21,10 +21,13 @@ export interface LoggerOptions {
   readonly fd?: number;
   /** A file instead. */
   readonly file?: LogFile | null;
+  /** Called before each line that goes to the descriptor. */
+  beforeLine?(): void;
 }
 
 /** The logger that all others are children of. Lines are written before its calls return. */
-export function createLogger({ level, format, colour, secrets, fd = 1, file = null }: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): Logger {
+  const { level, format, colour, secrets, fd = 1, file = null } = options;
   const stream = new LogStream(fd, {
     write: file === null ? writeSync : (_fd, bytes) => file.write(bytes),
     onLost: (count) => lines.warn({ lines: count }, "lines of this log were lost: nobody could take them"),
@@ -40,7 +43,12 @@ export function createLogger({ level, format, colour, secrets, fd = 1, file = nu
       serializers: { error: (error: unknown) => error, err: (error: unknown) => error },
       formatters: { level: (label) => ({ level: label }) },
     },
-    { write: (line) => stream.write(pretty === null ? line : pretty(line)) },
+    {
+      write: (line) => {
+        if (file === null) options.beforeLine?.();
+        stream.write(pretty === null ? line : pretty(line));
+      },
+    },
   );
   return new PinoLogger(lines, { least: LOG_LEVELS.indexOf(level), redaction: new Redaction(secrets) });
 }
