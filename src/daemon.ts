@@ -24,6 +24,7 @@ import { localFiles } from "./source/transcript-file.ts";
 import { createWatcher } from "./source/watcher.ts";
 import { adoptHeads, type OpenStore } from "./store/open.ts";
 import type { Chosen } from "./sync/chosen.ts";
+import type { Patience } from "./store/remote-database.ts";
 import type { Logger } from "./sync/logger.ts";
 import { interrupted } from "./sync/look.ts";
 import { Pipeline, type Timing } from "./sync/pipeline.ts";
@@ -39,6 +40,8 @@ export interface DaemonPlan {
   readonly chosen: Chosen | null;
   /** Where somebody watches the first import. */
   readonly view: CatchUpView | null;
+  /** With a server; otherwise its own. */
+  readonly patience?: Patience;
   /** Reads the configuration again. Throws RIFF_CONFIG_INVALID. */
   reread(): Settings;
 }
@@ -105,7 +108,7 @@ class Daemon implements WatchListener {
       onCaughtUp: () => void this.#caughtUp(),
       onFatal: (error) => this.#fail(error),
     });
-    const store = new StoreState(resolveTarget(settings), logger, systemClock);
+    const store = new StoreState(resolveTarget(settings), logger, systemClock, plan.patience);
     const watcher = this.#newWatcher(settings);
     this.#parts = { store, activity, settings, watcher, pipeline: null, rpc: null, setbacks: [] };
     this.#bell = new CommitBell(systemClock, logger, () => this.#controls.feed);

@@ -5,7 +5,7 @@ import { locationOf, type StoreTarget } from "../config/store-target.ts";
 import type { DaemonStatus, Problem } from "../control/protocol.ts";
 import { RiffError, toError } from "../errors.ts";
 import { type OpenStore, openStore } from "../store/open.ts";
-import { ENDLESS_PATIENCE, type RemoteEvents } from "../store/remote-database.ts";
+import { ENDLESS_PATIENCE, type Patience, type RemoteEvents } from "../store/remote-database.ts";
 import type { Clock } from "../sync/clock.ts";
 import type { Logger } from "../sync/logger.ts";
 import { interrupted } from "../sync/look.ts";
@@ -19,17 +19,20 @@ export class StoreState implements RemoteEvents {
   readonly #logger: Logger;
   readonly #clock: Clock;
   readonly #facts: StoreFacts;
+  readonly #patience: Patience;
   #state: DaemonStatus["store"]["state"] = "opening";
   #since: Date;
   #opened: OpenStore | null = null;
   #trouble: Error | null = null;
 
-  constructor(target: StoreTarget, logger: Logger, clock: Clock) {
+  /** `patience`: with a server. */
+  constructor(target: StoreTarget, logger: Logger, clock: Clock, patience: Patience = ENDLESS_PATIENCE) {
     this.target = target;
     this.#logger = logger;
     this.#clock = clock;
     this.#since = clock.now();
     this.#facts = new StoreFacts(target, clock);
+    this.#patience = patience;
   }
 
   /**
@@ -39,7 +42,7 @@ export class StoreState implements RemoteEvents {
   async open(paths: Pick<Paths, "stateDir">, signal: AbortSignal): Promise<OpenStore> {
     for (;;) {
       try {
-        const options = { readOnly: false, events: this, signal, patience: ENDLESS_PATIENCE };
+        const options = { readOnly: false, events: this, signal, patience: this.#patience };
         this.#opened = await openStore(this.target, paths, options);
         this.#turn("open", null);
         return this.#opened;

@@ -11,6 +11,7 @@ import { Connection } from "./connection.ts";
 import { type CallLimits, type Database, Unanswered } from "./database.ts";
 import { DeadlineExceeded, withDeadline } from "./deadline.ts";
 import { beginTransaction, Moment } from "./moment.ts";
+import { Silence, type SilenceLimits } from "./silence.ts";
 import { despiteConflicts, isDenied, run } from "./transaction.ts";
 
 /** How long things may take, in milliseconds; for ever, where it is infinite. */
@@ -23,17 +24,20 @@ export interface Patience {
   readonly connect: number;
   /** For one call, before the connection is tried out; a call that is only slow gets more. */
   readonly call: number;
+  /** A server that does not say in this time that it is there is away; absent: only calls notice. */
+  readonly health?: SilenceLimits;
 }
 
 const PATIENCE: Patience = { first: 5_000, away: 60_000, connect: 10_000, call: 20_000 };
 /** A daemon that answers may still be opening its store. */
 const DAEMON_PATIENCE: Patience = { ...PATIENCE, first: 60_000 };
 
-/** Of who has time: a server that is away, or not there yet, is waited for. */
+/** Of who has time: a server that is away, or not there yet, is waited for; that it went away is noticed by itself. */
 export const ENDLESS_PATIENCE: Patience = {
   ...PATIENCE,
   first: Number.POSITIVE_INFINITY,
   away: Number.POSITIVE_INFINITY,
+  health: { silence: 15_000, answer: 10_000 },
 };
 
 /** Told once when the server goes away, and once when it is back. */
@@ -81,6 +85,7 @@ export class RemoteDatabase implements Database {
   /** It has answered in this process. */
   #isKnown = false;
   #isAway = false;
+  #silence: Silence | null = null;
 
   private constructor(target: ServedTarget, events: RemoteEvents, signal: AbortSignal, patience: Patience) {
     this.location = locationOf(target);
@@ -102,6 +107,8 @@ export class RemoteDatabase implements Database {
     const database = new RemoteDatabase(target, events, signal, patience);
     signal.addEventListener("abort", database.#hurry, { once: true });
     await database.#connected();
+    const { health } = patience;
+    if (health !== undefined) database.#silence = new Silence(health.silence, () => database.#askForHealth(health));
     return database;
   }
 
@@ -142,6 +149,7 @@ export class RemoteDatabase implements Database {
   async close(): Promise<void> {
     const connection = this.#connection;
     this.#connection = null;
+    this.#silence?.close();
     this.#signal.removeEventListener("abort", this.#hurry);
     clearTimeout(this.#untilTooLate);
     await connection?.close();
@@ -163,10 +171,15 @@ export class RemoteDatabase implements Database {
   /** One call on a connection, which is lost where no answer comes. Throws Unanswered then. */
   async #call<T>(connection: Connection, call: () => Promise<T>): Promise<T> {
     try {
-      return await this.#answered(connection, call());
+      const answer = await this.#answered(connection, call());
+      this.#heard(connection);
+      return answer;
     } catch (thrown) {
       const error = toError(thrown);
-      if (!isUnanswered(error)) throw error;
+      if (!isUnanswered(error)) {
+        if (!(error instanceof RiffError)) this.#heard(connection); // what the server says
+        throw error;
+      }
       this.#lose(connection, error);
       throw new Unanswered(error.message, { cause: error });
     }
@@ -212,6 +225,31 @@ export class RemoteDatabase implements Database {
     }
   }
 
+  /** Where it does not answer in time it is away; the connection is given up only when it goes on saying nothing. */
+  async #askForHealth({ answer: ms }: SilenceLimits): Promise<void> {
+    const connection = this.#connection;
+    if (connection === null) return; // it is known to be away
+    const answer = connection.surreal.health();
+    try {
+      await withDeadline(answer, ms, "no answer").catch((thrown) => {
+        if (!(thrown instanceof DeadlineExceeded)) throw thrown;
+        if (connection === this.#connection) this.#tellAway(thrown);
+        return withDeadline(answer, this.#patience.call, "no answer");
+      });
+      this.#heard(connection);
+    } catch (thrown) {
+      const error = toError(thrown);
+      if (isUnanswered(error)) this.#lose(connection, error);
+      else this.#heard(connection);
+    }
+  }
+
+  #heard(connection: Connection): void {
+    if (connection !== this.#connection) return;
+    this.#silence?.heard();
+    this.#tellBack();
+  }
+
   #lose(connection: Connection, error: Error): void {
     if (this.#connection !== connection) return; // another call has noticed it
     this.#connection = null;
@@ -229,6 +267,12 @@ export class RemoteDatabase implements Database {
     if (this.#isAway || (!this.#isKnown && Number.isFinite(this.#patience.first))) return;
     this.#isAway = true;
     this.#events.away(this.location, error);
+  }
+
+  #tellBack(): void {
+    if (!this.#isAway) return;
+    this.#isAway = false;
+    this.#events.back(this.location);
   }
 
   async #connected(): Promise<Connection> {
@@ -249,10 +293,7 @@ export class RemoteDatabase implements Database {
         connection.onLost((error) => this.#lose(connection, error));
         this.#connection = connection;
         this.#isKnown = true;
-        if (this.#isAway) {
-          this.#isAway = false;
-          this.#events.back(this.location);
-        }
+        this.#heard(connection);
         return connection;
       } catch (thrown) {
         const error = toError(thrown);

@@ -2,10 +2,11 @@
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, test } from "vitest";
+import { ControlClient } from "../../src/control/client.ts";
 import { ROUTES } from "../../src/control/protocol.ts";
 import { chain, jsonl, userMessage, uuid } from "../support/builders.ts";
 import { asked, eventually, LiveDaemon } from "../support/live-daemon.ts";
-import { killRunning, riffd } from "../support/riffd.ts";
+import { killRunning, riffd, startScript } from "../support/riffd.ts";
 import { StoreServer } from "../support/store-server.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
@@ -173,4 +174,51 @@ test("a server that was away is noticed to be back though nothing is to be writt
   await daemon.ready();
   expect(daemon.said(/store is back/)).toHaveLength(1);
   expect(await daemon.stop()).toMatchObject({ code: 0, stderr: "" });
+});
+
+/** The daemon, which notices sooner than usual that its server says nothing. */
+const SOON = `
+  const { runDaemon } = await load("daemon.js");
+  const { resolveSettings } = await load("config/config.js");
+  const { createLogger } = await load("runtime/logger.js");
+  const { Signals } = await load("runtime/signals.js");
+  const { ENDLESS_PATIENCE } = await load("store/remote-database.js");
+  const settings = resolveSettings({}, process.env);
+  const signals = new Signals({ drain() {}, abort() {} }, (code) => process.exit(code));
+  signals.start();
+  process.exitCode = await runDaemon({
+    settings,
+    version: "0",
+    env: process.env,
+    logger: createLogger({ level: "info", format: "json", colour: false, secrets: [] }),
+    signals,
+    view: null,
+    patience: { ...ENDLESS_PATIENCE, health: { silence: 300, answer: 5_000 } },
+    reread: () => settings,
+  });`;
+
+test("a server that freezes while nothing is to be done is away, until it goes on; each is said once", async () => {
+  const { projects, stateDir, server } = await scene();
+  await server.start();
+  const env = { ...server.env, RIFFD_PROJECTS: projects, RIFFD_RESCAN_S: "3600" };
+  const daemon = startScript(stateDir, SOON, { env });
+  const client = new ControlClient(join(stateDir, "riffd.sock"));
+  const turns = (ready: boolean) =>
+    eventually(async () => expect((await client.readiness()).ready, daemon.stdout()).toBe(ready));
+  await turns(true);
+  await eventually(async () => expect((await client.status()).pipeline.live).toEqual([]));
+
+  server.freeze();
+  await turns(false);
+  const status = await client.status();
+  expect(status.store.state).toBe("away");
+  expect(status.problems).toMatchObject([{ message: expect.stringContaining("no answer within 5 s") }]);
+  server.thaw();
+  await turns(true);
+  expect((await client.status()).problems).toEqual([]);
+  daemon.child.kill("SIGTERM");
+  const { code, stdout } = await daemon.ended;
+  expect(code).toBe(0);
+  expect(stdout.match(/the store is away/g)).toHaveLength(1);
+  expect(stdout.match(/the store is back/g)).toHaveLength(1);
 });
