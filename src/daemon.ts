@@ -1,7 +1,7 @@
 // The daemon: builds every part, starts them in order, and drains them in reverse. What fails on the way ends it with the
 // failure's exit code; the checkpoint makes the next start safe.
 import { setTimeout as sleep } from "node:timers/promises";
-import { diffSettings, type Settings } from "./config/config.ts";
+import { diffSettings, type Settings, withReloaded } from "./config/config.ts";
 import { resolveTarget } from "./config/store-target.ts";
 import { acquireLock } from "./control/instance-lock.ts";
 import { Metrics } from "./control/metrics.ts";
@@ -89,6 +89,7 @@ class Daemon implements WatchListener {
   /** Aborted: what is in work ends after its step. */
   readonly #hurry = new AbortController();
   #projects: Projects;
+  #isWatching = false;
   #failure: Error | null = null;
 
   constructor(plan: DaemonPlan) {
@@ -162,6 +163,7 @@ class Daemon implements WatchListener {
     this.#parts.pipeline = pipeline;
     this.#releases.add("pipeline", () => this.#drain(pipeline), settings.daemon.drainMs + DRAIN_SLACK_MS);
     this.#releases.add("watcher", () => this.#parts.watcher.close());
+    this.#isWatching = true;
     await this.#parts.watcher.start(); // what changes from now on is told; the scan finds what changed before
     this.#goOn();
     await pipeline.start();
@@ -320,7 +322,8 @@ class Daemon implements WatchListener {
       const { atOnce, atRestart } = diffSettings(this.#parts.settings, next);
       if (atRestart.length > 0) this.#logger.warn({ fields: atRestart }, "these settings are taken at the next start");
       await this.#take(next, atOnce);
-      this.#logger.info({ fields: atOnce }, atOnce.length === 0 ? "no setting has changed" : "new settings are taken");
+      if (atOnce.length > 0) this.#logger.info({ fields: atOnce }, "new settings are taken");
+      else if (atRestart.length === 0) this.#logger.info({}, "no setting has changed");
     } catch (thrown) {
       this.#logger.error({ error: toError(thrown) }, "the configuration is not taken; nothing has changed");
     }
@@ -328,24 +331,20 @@ class Daemon implements WatchListener {
   }
 
   async #take(next: Settings, fields: readonly string[]): Promise<void> {
-    const { projects, include, exclude } = next;
-    const { debounceMs, debounceMaxMs, rescanMs, settleMs, concurrency, logLevel } = next.daemon;
-    const before = this.#parts.settings;
-    const daemon = { ...before.daemon, debounceMs, debounceMaxMs, rescanMs, settleMs, concurrency, logLevel };
-    const settings = { ...before, projects, include, exclude, daemon, values: next.values, origins: next.origins };
+    const settings = withReloaded(this.#parts.settings, next);
     this.#parts.settings = settings;
-    this.#logger.level = logLevel;
+    this.#logger.level = settings.daemon.logLevel;
     if (fields.some((field) => ["projects", "include", "exclude"].includes(field))) {
       this.#projects = new Projects(settings);
       await this.#parts.watcher.close();
       this.#parts.watcher = this.#newWatcher(settings);
-      await this.#parts.watcher.start();
+      if (this.#isWatching) await this.#parts.watcher.start(); // else it is started in its turn
     }
     const { pipeline, store } = this.#parts;
     pipeline?.reconfigure({
       timing: timingOf(settings),
       concurrency: concurrencyOf(settings, store.opened?.store.concurrency ?? 1),
-      quietMs: settleMs,
+      quietMs: settings.daemon.settleMs,
     });
     await pipeline?.rescan();
   }

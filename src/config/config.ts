@@ -139,3 +139,13 @@ export function diffSettings(before: Settings, after: Settings): SettingsDiffere
     atRestart: changed.filter((name) => !FIELDS[name].reload),
   };
 }
+
+/** What a running daemon works by when it has taken what it may of `next`: the rest stays as it runs, until it is started again. */
+export function withReloaded(running: Settings, next: Settings): Settings {
+  const taken = FIELD_NAMES.filter((name) => FIELDS[name].reload);
+  const mixed = <T extends Readonly<Record<FieldName, unknown>>>(kept: T, given: T): T => ({
+    ...kept,
+    ...Object.fromEntries(taken.map((name) => [name, given[name]])),
+  });
+  return settingsOf(mixed(running.values, next.values), mixed(running.origins, next.origins));
+}

@@ -75,7 +75,7 @@ class FolderWatcher implements Watcher {
   #present: ReadonlyMap<string, PresentRoot> = new Map();
   #taking: Promise<void> = Promise.resolve();
   readonly #rounds: (() => Promise<void>)[] = [];
-  #starting: Promise<void> = Promise.resolve();
+  #starting: Promise<void> | null = null;
   #isStarted = false;
   #isScanning = false;
   #isClosed = false;
@@ -102,6 +102,7 @@ class FolderWatcher implements Watcher {
   }
 
   start(): Promise<void> {
+    if (this.#starting !== null) throw new Error("a watcher is started once");
     this.#starting = this.#begin();
     return this.#starting;
   }

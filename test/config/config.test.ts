@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { withFieldTable } from "../../scripts/field-table.ts";
-import { diffSettings, resolveSettings, type Settings, secretsOf } from "../../src/config/config.ts";
+import { diffSettings, resolveSettings, type Settings, secretsOf, withReloaded } from "../../src/config/config.ts";
 import { configPath } from "../../src/config/config-file.ts";
 import { FIELD_NAMES, FIELDS, type Field, separatorOf } from "../../src/config/fields.ts";
 import { faultOf } from "../../src/config/problems.ts";
@@ -464,5 +464,17 @@ describe("docs/configuration.md", () => {
   test("shows a file that is valid", () => {
     writeFileSync(join(home, "etc/password"), "s3cret\n", { mode: 0o600 });
     expect(problems(/```json\n([^`]+)```/.exec(page)![1])).toEqual([]);
+  });
+});
+
+describe("withReloaded", () => {
+  test("takes what counts at once; the rest stays as it runs, and is told again until it is as before", () => {
+    const running = resolved({ debounce_ms: 50 });
+    const next = resolved({ debounce_ms: 70, poll: true });
+    const now = withReloaded(running, next);
+    expect(now.daemon).toMatchObject({ debounceMs: 70, poll: false });
+    expect([now.origins.debounce_ms, now.origins.poll]).toEqual([file, null]);
+    expect(diffSettings(now, next)).toEqual({ atOnce: [], atRestart: ["poll"] });
+    expect(diffSettings(now, resolved({ debounce_ms: 70 }))).toEqual({ atOnce: [], atRestart: [] });
   });
 });

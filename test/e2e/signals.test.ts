@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { assistantMessage, chain, jsonl, userMessage, uuid } from "../support/builders.ts";
 import { eventually, LiveDaemon } from "../support/live-daemon.ts";
-import { killRunning, riffd } from "../support/riffd.ts";
+import { killRunning, riffd, startWithStore } from "../support/riffd.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
 afterEach(killRunning);
@@ -127,5 +127,46 @@ test("SIGHUP takes a good configuration at once; a bad one changes nothing, and 
   write(other, "elsewhere", jsonl(userMessage({ uuid: uuid(202), parent: uuid(201) })));
   await daemon.until(({ changes }) => changes[0]?.session_id === "elsewhere" && changes[0].status === "appended");
   await eventually(() => expect(daemon.log().some(({ level }) => level === "debug")).toBe(true));
+  expect(await daemon.stop()).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("SIGHUP tells what waits for a start as long as it does, and not when it is as it runs again", async () => {
+  const [projects, stateDir] = [scratchFolder(), scratchFolder()];
+  const daemon = await LiveDaemon.start(stateDir, projects);
+  mkdirSync(join(stateDir, "riffd"), { recursive: true });
+  const reload = (settings: object) => {
+    writeFileSync(join(stateDir, "riffd", "config.json"), JSON.stringify(settings));
+    daemon.running.child.kill("SIGHUP");
+  };
+  const waits = (times: number) => eventually(() => expect(daemon.said(/taken at the next start/)).toHaveLength(times));
+  reload({ poll: true });
+  await waits(1);
+  reload({ poll: true, log_level: "debug" });
+  await waits(2);
+  expect(daemon.said(/no setting has changed/)).toEqual([]);
+  reload({ log_level: "debug" });
+  await daemon.says(/no setting has changed/);
+  expect(daemon.said(/taken at the next start/).map(({ fields }) => fields)).toEqual([["poll"], ["poll"]]);
+  expect(await daemon.stop()).toMatchObject({ code: 0, stderr: "" });
+});
+
+test("SIGHUP while the store is waited for takes the projects, which are then watched once", async () => {
+  const [projects, other, stateDir] = [scratchFolder(), scratchFolder(), scratchFolder()];
+  const holder = startWithStore(stateDir, "");
+  await holder.told(/ready/);
+  const configure = (folder: string) => {
+    mkdirSync(join(stateDir, "riffd"), { recursive: true });
+    writeFileSync(join(stateDir, "riffd", "config.json"), JSON.stringify({ projects: [folder] }));
+  };
+  configure(projects);
+  const daemon = LiveDaemon.bare(stateDir, []);
+  await daemon.says(/store is in use/);
+  configure(other);
+  daemon.running.child.kill("SIGHUP");
+  await daemon.says(/new settings are taken/);
+  holder.child.stdin?.end();
+  await daemon.ready();
+  write(other, "elsewhere", jsonl(...chain(2)));
+  await daemon.until(({ changes }) => changes.some(({ session_id }) => session_id === "elsewhere"));
   expect(await daemon.stop()).toMatchObject({ code: 0, stderr: "" });
 });
