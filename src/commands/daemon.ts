@@ -1,7 +1,7 @@
 // The daemon of this state folder, for the commands that ask it something.
 import { resolveSettings } from "../config/config.ts";
-import { ControlClient } from "../control/client.ts";
-import { readLock } from "../control/instance-lock.ts";
+import { type ClientOptions, ControlClient } from "../control/client.ts";
+import { type Holder, readLock } from "../control/instance-lock.ts";
 import { socketPath } from "../control/socket-path.ts";
 import { RiffError } from "../errors.ts";
 
@@ -12,28 +12,35 @@ export interface Daemon {
 }
 
 /** Where it is, whether it runs or not. Throws RIFF_CONFIG_INVALID. */
-export function findDaemon(): Daemon {
+export function findDaemon(options: ClientOptions = {}): Daemon {
   const { stateDir, daemon } = resolveSettings({}, process.env);
   const socket = socketPath(stateDir, daemon.socket);
-  return { stateDir, socket, client: new ControlClient(socket) };
+  return { stateDir, socket, client: new ControlClient(socket, options) };
 }
 
 /**
  * What it answers. Throws RIFF_DAEMON_NOT_RUNNING where there is none, and RIFF_DAEMON_UNRESPONSIVE with its process where
- * one has the lock and does not answer.
+ * one has the lock and does not answer; `inVain` adds what that means for what was asked.
  */
 export async function answered<T>(
   { stateDir, client }: Daemon,
   ask: (client: ControlClient) => Promise<T>,
+  inVain: (error: RiffError, pid: number) => RiffError = (error) => error,
 ): Promise<T> {
   try {
     return await ask(client);
   } catch (thrown) {
     if (!(thrown instanceof RiffError) || !/^RIFF_DAEMON_/.test(thrown.code)) throw thrown;
     const holder = readLock(stateDir);
-    if (holder !== null) throw silent(holder.pid, holder.since, thrown);
-    throw thrown.code === "RIFF_DAEMON_NOT_RUNNING" ? notRunning(stateDir, thrown) : thrown;
+    const isAbsent = thrown.code === "RIFF_DAEMON_NOT_RUNNING";
+    if (holder === null) throw isAbsent ? notRunning(stateDir, thrown) : thrown;
+    throw isAbsent ? deaf(holder, thrown) : inVain(silent(holder, thrown), holder.pid);
   }
+}
+
+/** What ends a daemon that cannot end itself. */
+export function killHint(pid: number): string {
+  return `To end it at once, \`kill -9 ${pid}\`: what was committed is safe.`;
 }
 
 function notRunning(stateDir: string, cause: Error): RiffError {
@@ -45,11 +52,20 @@ function notRunning(stateDir: string, cause: Error): RiffError {
   );
 }
 
-function silent(pid: number, since: Date, cause: Error): RiffError {
+function silent({ pid, since }: Holder, error: RiffError): RiffError {
   return new RiffError(
     "RIFF_DAEMON_UNRESPONSIVE",
-    `The daemon is there (process ${pid}, since ${since.toISOString()}), but does not answer: ${cause.message}`,
-    `It may be starting or ending: ask again in a moment. If it stays so, look at its log and end it with \`kill ${pid}\`; what was committed is safe.`,
-    cause,
+    error.message.replace(/^The daemon/, `The daemon (process ${pid}, since ${since.toISOString()})`),
+    `Ask again in a moment. If it stays so, look at its log. ${killHint(pid)}`,
+    error.cause,
+  );
+}
+
+function deaf({ pid, since }: Holder, error: RiffError): RiffError {
+  return new RiffError(
+    "RIFF_DAEMON_UNRESPONSIVE",
+    `The daemon is there (process ${pid}, since ${since.toISOString()}), but cannot be asked: ${error.message}`,
+    `It may be starting or ending: ask again in a moment. If it stays so, look at its log. ${killHint(pid)}`,
+    error,
   );
 }

@@ -22,6 +22,13 @@ export interface Answer {
   readonly text: AsyncGenerator<string, void>;
 }
 
+/** Nothing came for as long as that was waited for. */
+export class Overdue extends Error {
+  constructor(ms: number) {
+    super(`nothing came for ${ms / 1000} s`);
+  }
+}
+
 /** No answer that is read as a whole is longer. */
 const MAX_ANSWER_CHARS = 64 * 1024 * 1024;
 
@@ -37,7 +44,7 @@ export async function ask(asked: Asked): Promise<Answer> {
     signal?.addEventListener("abort", interrupt, { once: true });
     outgoing.on("close", () => signal?.removeEventListener("abort", interrupt));
     outgoing.on("error", reject);
-    const late = setTimeout(() => outgoing.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)), silenceMs);
+    const late = setTimeout(() => outgoing.destroy(new Overdue(silenceMs)), silenceMs);
     outgoing.on("response", () => clearTimeout(late));
     outgoing.on("close", () => clearTimeout(late));
     outgoing.end(body);
@@ -84,7 +91,7 @@ async function* pieces(
   try {
     for (;;) {
       // Only while something is waited for: whoever reads may take its time.
-      const late = setTimeout(() => response.destroy(new Error(`nothing came for ${silenceMs / 1000} s`)), silenceMs);
+      const late = setTimeout(() => response.destroy(new Overdue(silenceMs)), silenceMs);
       const next = await text.next().finally(() => clearTimeout(late));
       if (next.done) return;
       yield next.value;

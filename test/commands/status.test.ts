@@ -116,6 +116,19 @@ describe("riffd stop", () => {
     expect(daemon.child.exitCode).toBeNull();
   });
 
+  test("says of a frozen daemon that it was asked, in the time given, and that it stops when it goes on, which it does", async () => {
+    const daemon = await startDaemon(state);
+    daemon.child.kill("SIGSTOP");
+    const { code, stdout, stderr } = await riffd(state, ["stop", "--timeout", "1"]);
+    daemon.child.kill("SIGCONT");
+    expect([code, stdout]).toEqual([EXIT_CODES.RIFF_DAEMON_UNRESPONSIVE, ""]);
+    expect(stderr).toMatch(
+      /^Error: The daemon \(process \d+, since \S+\) does not answer as it should: nothing came for 1 s\. It was asked to stop, and will when it goes on\.$/m,
+    );
+    expect(stderr).toContain(`kill -9 ${daemon.child.pid}`);
+    expect((await daemon.ended).code).toBe(0);
+  });
+
   test("is waited for no longer after Ctrl-C", async () => {
     await startDaemon(state, { lingers: true });
     const stopping = startRiffd(state, ["stop"]);
