@@ -11,6 +11,7 @@ import { Activity, type CatchUpView } from "./daemon/activity.ts";
 import { CommitBell } from "./daemon/commit-bell.ts";
 import { Controls } from "./daemon/controls.ts";
 import type { Parts } from "./daemon/parts.ts";
+import { recoveryOf } from "./daemon/problems.ts";
 import { openRpc } from "./daemon/rpc-access.ts";
 import { StoreState } from "./daemon/store-state.ts";
 import { RiffError, toError } from "./errors.ts";
@@ -285,7 +286,7 @@ class Daemon implements WatchListener {
 
   #summary(): string {
     const { files = 0, state = "starting" } = this.#parts.pipeline?.status() ?? {};
-    return `${state}: ${files} transcripts`;
+    return `${state}: ${files.toLocaleString("en-US")} transcript${files === 1 ? "" : "s"}`;
   }
 
   /** For the log of an error that nobody expected. */
@@ -308,8 +309,8 @@ class Daemon implements WatchListener {
     this.#logger.warn({ path, hint }, message);
   }
 
-  recovered({ path, message }: WatchTrouble): void {
-    this.#logger.info({ path }, `over: ${message}`);
+  recovered(trouble: WatchTrouble): void {
+    this.#logger.info({ path: trouble.path }, recoveryOf(trouble));
   }
 
   // SIGHUP

@@ -79,8 +79,10 @@ function storeLines({ store, rpc }: DaemonStatus, now: Date, style: Style): stri
   ];
 }
 
+/** Nothing is known of the files before they are looked at. */
 function workLines({ pipeline, watch }: DaemonStatus, now: Date, style: Style): string[] {
-  const { backlog, lag, files, last_scan } = pipeline;
+  const { backlog, lag, files, last_scan, state } = pipeline;
+  if (state === "starting") return [];
   const waiting = WORK.filter((state) => backlog[state] > 0).map((state) => {
     const text = `${formatCount(backlog[state])} ${WORK_WORDS[state]}`;
     return state === "quarantined" || state === "backing-off" ? style.warn(text) : text;

@@ -1,31 +1,33 @@
 // What keeps changes from being seen: in words, and told once as it begins and once as it ends.
 import { isAbsent } from "../absent.ts";
 import { systemCode, toError } from "../errors.ts";
-import type { WatchListener, WatchTrouble } from "../sync/watching.ts";
+import type { WatchListener, WatchStatus, WatchTrouble } from "../sync/watching.ts";
 
 /** Begun and not ended, each in a slot of its own. */
 export class WatchTroubles {
   readonly #listener: Pick<WatchListener, "troubled" | "recovered">;
-  readonly #begun = new Map<string, WatchTrouble>();
+  readonly #now: () => Date;
+  readonly #begun = new Map<string, { readonly trouble: WatchTrouble; readonly since: Date }>();
 
-  constructor(listener: Pick<WatchListener, "troubled" | "recovered">) {
+  constructor(listener: Pick<WatchListener, "troubled" | "recovered">, now: () => Date = () => new Date()) {
     this.#listener = listener;
+    this.#now = now;
   }
 
-  list(): readonly WatchTrouble[] {
-    return [...this.#begun.values()];
+  list(): WatchStatus["troubles"] {
+    return [...this.#begun.values()].map(({ trouble, since }) => ({ ...trouble, since }));
   }
 
   /** What is so now in this slot; null: nothing is wrong. Nothing is told if the same kind of trouble stays where it was. */
   settle(slot: string, trouble: WatchTrouble | null): void {
-    const before = this.#begun.get(slot);
+    const before = this.#begun.get(slot)?.trouble;
     if (before && trouble && before.kind === trouble.kind && before.path === trouble.path) return;
     if (before) {
       this.#begun.delete(slot);
       this.#listener.recovered(before);
     }
     if (trouble) {
-      this.#begun.set(slot, trouble);
+      this.#begun.set(slot, { trouble, since: this.#now() });
       this.#listener.troubled(trouble);
     }
   }

@@ -72,7 +72,7 @@ class FolderWatcher implements Watcher {
   readonly #taken = new Map<string, TakenRoot>();
   readonly #uprooted = new Set<string>();
   /** By the names they were given. */
-  #present: ReadonlyMap<string, PresentRoot> = new Map();
+  #present: ReadonlyMap<string, PresentRoot> | null = null;
   #taking: Promise<void> = Promise.resolve();
   readonly #rounds: (() => Promise<void>)[] = [];
   #starting: Promise<void> | null = null;
@@ -141,11 +141,12 @@ class FolderWatcher implements Watcher {
   }
 
   status(): WatchStatus {
+    const present = this.#present;
     let folders = 0;
     for (const { tree } of this.#taken.values()) folders += tree?.folders ?? 0;
     return {
       mode: this.#mode(),
-      roots: this.#options.roots.map((path) => ({ path, present: this.#present.has(path) })),
+      roots: present === null ? [] : this.#options.roots.map((path) => ({ path, present: present.has(path) })),
       folders,
       troubles: this.#troubles.list(),
     };
@@ -182,7 +183,7 @@ class FolderWatcher implements Watcher {
       try {
         found.set(root, await findRoot(root));
       } catch (thrown) {
-        const before = this.#present.get(root);
+        const before = this.#present?.get(root);
         if (before && isLimit(toError(thrown))) found.set(root, before);
         else troubles.set(root, rootTrouble(root, thrown));
       }

@@ -8,7 +8,7 @@ import type { Work } from "./work-list.ts";
 
 /** One with something to do. */
 export function liveFile(work: Work, known: KnownFiles, naming: Naming): LiveFile {
-  const { path, state, size, lastSeen, attempts, error } = work;
+  const { path, state, size, lastSeen, attempts, error, failedAt } = work;
   const source = known.find(path);
   return {
     path,
@@ -17,6 +17,7 @@ export function liveFile(work: Work, known: KnownFiles, naming: Naming): LiveFil
     lag_bytes: Math.max(0, size - (source?.archived ?? 0)),
     changed_at: new Date(lastSeen),
     attempts,
+    failed_at: failedAt === null ? null : new Date(failedAt),
     error: error === null ? null : told(error),
   };
 }
@@ -24,7 +25,7 @@ export function liveFile(work: Work, known: KnownFiles, naming: Naming): LiveFil
 /** One that is up to date, but was written to so lately that it is not settled. */
 export function unsettledFile({ path, session_id, mtime_ns }: SourceRow): LiveFile {
   const changed_at = new Date(Number(BigInt(mtime_ns) / 1_000_000n));
-  return { path, session_id, state: null, lag_bytes: 0, changed_at, attempts: 0, error: null };
+  return { path, session_id, state: null, lag_bytes: 0, changed_at, attempts: 0, failed_at: null, error: null };
 }
 
 function told(error: Error): NonNullable<LiveFile["error"]> {

@@ -21,6 +21,8 @@ export interface LiveFile {
   readonly changed_at: Date;
   /** Failures one after the other, and the last. */
   readonly attempts: number;
+  /** When the first of them was. */
+  readonly failed_at: Date | null;
   readonly error: { readonly code: string | null; readonly message: string; readonly hint: string | null } | null;
 }
 

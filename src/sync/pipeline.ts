@@ -275,9 +275,10 @@ export class Pipeline {
     });
     const live = [...unfinished, ...unsettled].sort((a, b) => b.changed_at.getTime() - a.changed_at.getTime());
     const oldest = [...this.#works.all].reduce((time, { firstSeen }) => Math.min(time, firstSeen), now);
+    const unreadable = unfinished.filter(({ session_id, failed_at }) => session_id === null && failed_at !== null);
     return {
       state: this.#state,
-      files: this.#known.count + this.#naming.size,
+      files: this.#known.count + this.#naming.size + unreadable.length,
       backlog: this.#works.count(),
       lag: {
         bytes: unfinished.reduce((sum, { lag_bytes }) => sum + lag_bytes, 0),
@@ -490,6 +491,7 @@ export class Pipeline {
     const project = this.#options.transcriptAt(work.path)?.project;
     if (project !== undefined) this.#known.isUnread(work.path, project);
     work.error = error;
+    work.failedAt ??= this.#now();
     work.attempts++;
     work.failedAs = facts === null ? null : factsKey(facts);
     if (work.attempts > timing.retries) {

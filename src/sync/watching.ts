@@ -28,11 +28,12 @@ export interface WatchListener {
 
 export interface WatchStatus {
   readonly mode: WatchMode;
+  /** None before it was looked whether they are there. */
   readonly roots: readonly { readonly path: string; readonly present: boolean }[];
   /** Folders that are watched. */
   readonly folders: number;
-  /** Those that have not ended. */
-  readonly troubles: readonly WatchTrouble[];
+  /** Those that have not ended, and since when. */
+  readonly troubles: readonly (WatchTrouble & { readonly since: Date })[];
 }
 
 export interface Watcher {

@@ -25,6 +25,8 @@ export interface Work {
   unmeasured: number;
   attempts: number;
   error: Error | null;
+  /** When that was; milliseconds. */
+  failedAt: number | null;
   /** What the file system said of it when it failed. */
   failedAs: string | null;
   /** Prevents what waits for a time. */
@@ -51,6 +53,7 @@ export class WorkList {
       unmeasured: 0,
       attempts: 0,
       error: null,
+      failedAt: null,
       failedAs: null,
       cancel: () => {},
     };

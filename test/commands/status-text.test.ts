@@ -24,6 +24,7 @@ function liveFile(differences: Partial<LiveFile> = {}): LiveFile {
     lag_bytes: 12_400,
     changed_at: ago(0.3),
     attempts: 0,
+    failed_at: null,
     error: null,
     ...differences,
   };
@@ -89,6 +90,18 @@ describe("riffd status", () => {
   Files      92 transcripts, found by scans only, 1 projects folder missing
   Backlog    2 syncing, 1,200 queued, 1 being written, 3 retrying, 1 set aside
   Behind     5.3 MB, for 3 min`);
+  });
+
+  test("says nothing of files that have not been looked at yet", () => {
+    const { store, pipeline } = daemonStatus();
+    const told = text({
+      ready: false,
+      reasons: ["The store is being opened."],
+      store: { ...store, state: "opening", size_bytes: null, sessions: null, messages: null, archive_bytes: null },
+      pipeline: { ...pipeline, state: "starting", files: 0, last_scan: null },
+      watch: { mode: "watching", roots: [], folders: 0, troubles: [] },
+    });
+    expect(told).not.toMatch(/Files|Backlog|missing/);
   });
 
   test("tells what is live and what changed, each on a line", () => {

@@ -40,6 +40,7 @@ export const STATUS: DaemonStatus = {
         lag_bytes: 600,
         changed_at: new Date("2026-01-02T03:05:00Z"),
         attempts: 0,
+        failed_at: null,
         error: null,
       },
     ],

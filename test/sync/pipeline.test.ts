@@ -421,11 +421,13 @@ describe("a file that cannot be read", () => {
     expect(running.statusesOf(good)).toEqual(["imported"]);
     expect(running.triedPaths).toEqual([bad]);
     expect(running.caughtUps).toEqual([[bad]]);
-    const { backlog, live, lag } = running.pipeline.status();
+    const { files, backlog, live, lag } = running.pipeline.status();
+    expect(files).toBe(2);
     expect(lag).toEqual({ bytes: jsonl(...chain(2)).length, seconds: expect.any(Number) });
     expect(lag.seconds).toBeGreaterThan(0);
     expect(backlog).toMatchObject({ quarantined: 1, queued: 0 });
-    expect(live.find(({ path }) => path === bad)).toMatchObject({ attempts: 3, error: { message: "a bug" } });
+    const aside = { attempts: 3, failed_at: expect.any(Date), error: { message: "a bug" } };
+    expect(live.find(({ path }) => path === bad)).toMatchObject(aside);
     await running.pipeline.rescan();
     await running.idle();
     expect(running.failures).toHaveLength(3); // as long as it is what it was, it is left alone
