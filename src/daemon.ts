@@ -5,7 +5,7 @@ import { diffSettings, type Settings, withReloaded } from "./config/config.ts";
 import { resolveTarget } from "./config/store-target.ts";
 import { acquireLock } from "./control/instance-lock.ts";
 import { Metrics } from "./control/metrics.ts";
-import { ControlServer } from "./control/server.ts";
+import { ControlServer, type NameEvents } from "./control/server.ts";
 import { socketPath } from "./control/socket-path.ts";
 import { Activity, type CatchUpView } from "./daemon/activity.ts";
 import { CommitBell } from "./daemon/commit-bell.ts";
@@ -149,7 +149,8 @@ class Daemon implements WatchListener {
     const lock = acquireLock(settings.stateDir);
     this.#releases.add("lock", () => lock.release());
     const path = socketPath(settings.stateDir, settings.daemon.socket);
-    const control = await ControlServer.listen(path, this.#controls, () => this.#parts.rpc?.server ?? null);
+    const rpc = () => this.#parts.rpc?.server ?? null;
+    const control = await ControlServer.listen(path, this.#controls, rpc, {}, this.#socketEvents(path));
     this.#releases.add("control socket", () => control.close());
     this.#logger.info({ version, pid: process.pid, socket: path }, "riffd starts");
 
@@ -181,6 +182,14 @@ class Daemon implements WatchListener {
     // A store that has failed may never answer again; what was committed is on the disk.
     await (this.#failure === null ? released : Promise.race([released, sleep(FAILED_MS)]));
     await this.#sd.sent();
+  }
+
+  #socketEvents(socket: string): NameEvents {
+    return {
+      restored: () => this.#logger.warn({ socket }, "the control socket was gone; it is there again"),
+      lost: (error) =>
+        this.#logger.error({ socket, error }, "the control socket is gone, and cannot be made again yet"),
+    };
   }
 
   /** Start-up ends where the end was asked for. */

@@ -13,6 +13,8 @@ export interface ControlLimits {
   readonly pageCommits: number;
   /** Progress of a sync that its client has not read: from here it is cut. */
   readonly unreadBytes: number;
+  /** Between two looks at whether the socket still has its name. */
+  readonly nameMs: number;
   /** How long requests in work may take when the server closes. */
   readonly drainMs: number;
 }
@@ -27,5 +29,6 @@ export const CONTROL_LIMITS: ControlLimits = {
   heartbeatMs: 15_000,
   pageCommits: 200,
   unreadBytes: 64 * MiB,
+  nameMs: 2_000,
   drainMs: 5_000,
 };

@@ -1,16 +1,15 @@
 // The daemon's HTTP server on a Unix socket. Who may ask is who may connect: the user that runs the daemon.
-import { chmodSync, lstatSync, renameSync, rmSync, type Stats } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { basename, dirname, join } from "node:path";
 import type { Duplex } from "node:stream";
 import { getRequestListener } from "@hono/node-server";
-import { RiffError, systemCode, toError } from "../errors.ts";
+import { RiffError, toError } from "../errors.ts";
 import { Followers, storeNotOpen } from "./followers.ts";
 import { CONTROL_LIMITS, type ControlLimits } from "./limits.ts";
+import { NamedSocket } from "./named-socket.ts";
+import { isDaemonRunning } from "./probe.ts";
 import { type Controlled, ROUTES, type WireError } from "./protocol.ts";
 import { createRoutes, NOT_FOR_PAGES } from "./routes.ts";
-import { createSocketFolder } from "./socket-path.ts";
 import { Streams } from "./streams.ts";
 import { toWireError } from "./wire.ts";
 
@@ -20,41 +19,46 @@ export interface RpcHandler {
   upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void;
 }
 
+/** Told of the socket's name, which whoever cleans up may remove. */
+export interface NameEvents {
+  /** It listens there again. */
+  restored(): void;
+  /** Nobody finds it, and it cannot be helped now; told once until it can. */
+  lost(error: Error): void;
+}
+
 export class ControlServer {
   readonly path: string;
-  readonly #server: Server;
+  readonly #answer: ReturnType<typeof getRequestListener>;
+  readonly #events: NameEvents;
   readonly #streams: Streams;
   readonly #followers: Followers;
   readonly #limits: ControlLimits;
   readonly #rpc: () => RpcHandler | null;
   readonly #sockets = new Set<Socket>();
-  #file: Stats | null = null;
+  /** The one that has the name, and those that had it and still have connections. */
+  readonly #servers = new Set<Server>();
+  #named: NamedSocket | null = null;
+  #watch: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | null = null;
+  #isLost = false;
   #closed: Promise<void> | null = null;
 
-  private constructor(path: string, controlled: Controlled, rpc: () => RpcHandler | null, limits: ControlLimits) {
+  private constructor(
+    path: string,
+    controlled: Controlled,
+    rpc: () => RpcHandler | null,
+    limits: ControlLimits,
+    events: NameEvents,
+  ) {
     this.path = path;
     this.#rpc = rpc;
+    this.#events = events;
     this.#limits = limits;
     this.#streams = new Streams(limits.heartbeatMs);
     this.#followers = new Followers(controlled, limits.pageCommits);
-    this.#server = createServer({
-      requestTimeout: limits.requestMs,
-      headersTimeout: limits.headersMs,
-      connectionsCheckingInterval: limits.headersMs / 2,
-    });
-    this.#server.maxConnections = limits.connections;
     const { fetch } = createRoutes({ controlled, followers: this.#followers, streams: this.#streams, limits });
-    const answer = getRequestListener(fetch, { hostname: "localhost", overrideGlobalObjects: false });
-    this.#server.on("request", (request, response) => {
-      response.on("finish", () => this.#closeIdle());
-      if (isRpc(request)) this.#answerRpc(request, response);
-      else void answer(request, response);
-    });
-    this.#server.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
-    this.#server.on("connection", (socket) => {
-      this.#sockets.add(socket);
-      socket.on("close", () => this.#sockets.delete(socket));
-    });
+    this.#answer = getRequestListener(fetch, { hostname: "localhost", overrideGlobalObjects: false });
   }
 
   /**
@@ -67,10 +71,12 @@ export class ControlServer {
     controlled: Controlled,
     rpc: () => RpcHandler | null,
     limits: Partial<ControlLimits> = {},
+    events: NameEvents = { restored: () => {}, lost: () => {} },
   ): Promise<ControlServer> {
-    createSocketFolder(path);
-    const server = new ControlServer(path, controlled, rpc, { ...CONTROL_LIMITS, ...limits });
+    const server = new ControlServer(path, controlled, rpc, { ...CONTROL_LIMITS, ...limits }, events);
     await server.#listen();
+    server.#followers.start();
+    server.#watch = setInterval(() => server.#look(), server.#limits.nameMs);
     return server;
   }
 
@@ -84,45 +90,57 @@ export class ControlServer {
   }
 
   async #listen(): Promise<void> {
-    // It gets its name when it has its rights and is listening, so there is no moment at which it has less.
-    const unnamed = join(dirname(this.path), `${basename(this.path).slice(0, -1)}~`);
-    try {
-      this.#followers.start();
-      removeSocket(unnamed);
-      await this.#bind(unnamed);
-      chmodSync(unnamed, 0o600);
-      this.#file = lstatSync(unnamed);
-      removeSocket(this.path);
-      renameSync(unnamed, this.path);
-    } catch (thrown) {
-      this.#followers.close();
-      this.#server.close();
-      throw thrown instanceof RiffError ? thrown : cannotListen(this.path, toError(thrown));
-    }
+    const server = this.#newServer();
+    this.#named = await NamedSocket.listen(server, this.path);
+    this.#servers.add(server);
   }
 
-  #bind(path: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      // The socket is made before `listen` returns.
-      const umask = process.umask(0o077);
-      try {
-        this.#server.listen(path, () => {
-          this.#server.off("error", reject);
-          resolve();
-        });
-      } finally {
-        process.umask(umask);
-      }
+  #newServer(): Server {
+    const { requestMs: requestTimeout, headersMs: headersTimeout, connections } = this.#limits;
+    const server = createServer({ requestTimeout, headersTimeout, connectionsCheckingInterval: headersTimeout / 2 });
+    server.maxConnections = connections;
+    server.on("request", (request, response) => {
+      response.on("finish", () => closeIdle(server));
+      if (isRpc(request)) this.#answerRpc(request, response);
+      else void this.#answer(request, response);
+    });
+    server.on("upgrade", (request, stream, head) => this.#upgrade(request, stream, head));
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    return server;
+  }
+
+  /** Listens anew where the socket has lost its name: nobody would find the daemon any more. */
+  #look(): void {
+    if (this.#looking !== null || this.#named?.isInPlace) return;
+    this.#looking = this.#restore().finally(() => {
+      this.#looking = null;
     });
   }
 
+  async #restore(): Promise<void> {
+    try {
+      if (await isDaemonRunning(this.path)) throw takenByAnother(this.path);
+      const before = [...this.#servers];
+      await this.#listen();
+      for (const server of before) void this.#end(server);
+      this.#isLost = false;
+      this.#events.restored();
+    } catch (thrown) {
+      if (!this.#isLost) this.#events.lost(toError(thrown));
+      this.#isLost = true;
+    }
+  }
+
   async #close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#removeFile();
+    clearInterval(this.#watch);
+    await this.#looking;
+    const closed = Promise.all([...this.#servers].map((server) => this.#end(server)));
+    this.#named?.remove();
     this.#followers.close();
     this.#streams.end();
-    this.#closeIdle();
     const late = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, this.#limits.drainMs);
@@ -130,15 +148,12 @@ export class ControlServer {
     clearTimeout(late);
   }
 
-  /** Connections that are kept for requests that do not come any more. */
-  #closeIdle(): void {
-    if (!this.#server.listening) setImmediate(() => this.#server.closeIdleConnections());
-  }
-
-  /** Only our own: another daemon may have taken the place. */
-  #removeFile(): void {
-    const found = lstatSync(this.path, { throwIfNoEntry: false });
-    if (found?.ino === this.#file?.ino && found?.dev === this.#file?.dev) rmSync(this.path, { force: true });
+  /** It takes no more connections; resolves when it has none. */
+  async #end(server: Server): Promise<void> {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    closeIdle(server);
+    await closed;
+    this.#servers.delete(server);
   }
 
   #answerRpc(request: IncomingMessage, response: ServerResponse): void {
@@ -170,28 +185,15 @@ function refuseUpgrade(stream: Duplex, status: string): void {
   stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () => stream.destroy());
 }
 
-/** Removes the socket at a path, and nothing else that may be there. */
-function removeSocket(path: string): void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined) return;
-  if (!found.isSocket()) {
-    throw new RiffError(
-      "RIFF_STATE_UNWRITABLE",
-      `The control socket cannot be made: ${path} is there, and is no socket.`,
-      "Look at what it is, and move it away.",
-    );
-  }
-  rmSync(path);
+/** Connections that are kept for requests that do not come any more. */
+function closeIdle(server: Server): void {
+  if (!server.listening) setImmediate(() => server.closeIdleConnections());
 }
 
-function cannotListen(path: string, error: Error): RiffError {
-  const tooLong = systemCode(error) === "EINVAL" || systemCode(error) === "ENAMETOOLONG";
+function takenByAnother(path: string): RiffError {
   return new RiffError(
     "RIFF_STATE_UNWRITABLE",
-    `Cannot listen at ${path}: ${error.message}`,
-    tooLong
-      ? "Choose a state folder with a shorter path."
-      : "Check the folder's rights and the free space of its disk.",
-    error,
+    `Another process listens at ${path}.`,
+    "Give each daemon a socket of its own with `socket` or RIFFD_SOCKET.",
   );
 }

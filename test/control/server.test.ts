@@ -1,17 +1,36 @@
 // The control socket: what it answers, what it refuses, and what clients of any kind cannot do to it.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, afterEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest";
 import { ROUTES } from "../../src/control/protocol.ts";
 import type { ControlServer } from "../../src/control/server.ts";
 import { RiffError } from "../../src/errors.ts";
-import { ask, converse, REQUEST, STATUS, startControl as start, TestDaemon } from "../support/controlling.ts";
+import {
+  ask,
+  converse,
+  open as openStream,
+  REQUEST,
+  STATUS,
+  startControl as start,
+  TestDaemon,
+} from "../support/controlling.ts";
 import { removeScratch, scratchFolder } from "../support/workbench.ts";
 
+const PATIENT = { timeout: 30_000, interval: 10 };
 const open: ControlServer[] = [];
 
 async function startControl(...given: Parameters<typeof start>) {
@@ -176,7 +195,7 @@ describe("a request to sync", () => {
     for (const headers of [{}, { "Transfer-Encoding": "chunked" }]) {
       expect(await ask(path, ROUTES.sync, post(body(most), headers))).toMatchObject({ status: 200 });
       const { status, text } = await ask(path, ROUTES.sync, post(body(most + 1), headers));
-      expect([status, JSON.parse(text)]).toEqual([413, { error: USAGE(String(most)) }]);
+      expect([status, JSON.parse(text)]).toEqual([413, { error: USAGE("16 MiB") }]);
     }
     expect(daemon.requests).toHaveLength(2);
   });
@@ -318,6 +337,57 @@ describe("the socket", () => {
     expect(await ask(second.path, ROUTES.live)).toMatchObject({ status: 200 });
     await second.server.close();
     expect(existsSync(second.path)).toBe(false);
+  });
+});
+
+describe("the socket's name", () => {
+  async function watched() {
+    const told: string[] = [];
+    const events = { restored: () => told.push("restored"), lost: (error: Error) => told.push(error.message) };
+    const control = await startControl({ nameMs: 20 }, undefined, undefined, undefined, events);
+    return { ...control, told };
+  }
+
+  test("that was removed is taken again, with its rights; who is connected stays so", async () => {
+    const { path, daemon, told } = await watched();
+    const following = await openStream(path, ROUTES.commits);
+    const pieces = following.setEncoding("utf8")[Symbol.asyncIterator]();
+    await pieces.next(); // its position
+    rmSync(path);
+    await vi.waitFor(async () => expect(await ask(path, ROUTES.live)).toMatchObject({ status: 200 }), PATIENT);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    daemon.commit("s");
+    expect((await pieces.next()).value).toContain("event: commit");
+    following.destroy();
+    expect(told).toEqual(["restored"]);
+  });
+
+  test("that a dead one's socket has is taken again, and so is one whose folder was removed", async () => {
+    const { path, told } = await watched();
+    const dead = join(scratchFolder(), "dead.sock");
+    const server = createServer().listen(dead);
+    await once(server, "listening");
+    renameSync(dead, path);
+    server.close();
+    await vi.waitFor(() => expect(told).toEqual(["restored"]), PATIENT);
+    rmSync(dirname(path), { recursive: true });
+    await vi.waitFor(() => expect(told).toEqual(["restored", "restored"]), PATIENT);
+    expect(await ask(path, ROUTES.live)).toMatchObject({ status: 200 });
+    expect(statSync(dirname(path)).mode & 0o777).toBe(0o700);
+  });
+
+  test("that somebody has who listens is left alone; that is told once, and the name taken when it is free", async () => {
+    const { path, told } = await watched();
+    const other = join(scratchFolder(), "other.sock");
+    let asked = 0;
+    const server = createServer(() => asked++).listen(other);
+    await once(server, "listening");
+    renameSync(other, path);
+    await vi.waitFor(() => expect(asked).toBeGreaterThan(3), PATIENT);
+    expect(told).toEqual([`Another process listens at ${path}.`]);
+    server.close();
+    await vi.waitFor(() => expect(told).toHaveLength(2), PATIENT);
+    expect(told[1]).toBe("restored");
   });
 });
 

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import type { ControlLimits } from "../../src/control/limits.ts";
 import type { Controlled, DaemonStatus, Readiness, SyncMessage, SyncRequest } from "../../src/control/protocol.ts";
-import { ControlServer, type RpcHandler } from "../../src/control/server.ts";
+import { ControlServer, type NameEvents, type RpcHandler } from "../../src/control/server.ts";
 import { RiffError } from "../../src/errors.ts";
 import type { FedCommit, Feed } from "../../src/sync/feed.ts";
 import { scratchFolder } from "./workbench.ts";
@@ -165,8 +165,9 @@ export async function startControl(
   rpc: () => RpcHandler | null = () => null,
   daemon = new TestDaemon(),
   path = join(scratchFolder(), "riffd.sock"),
+  events?: NameEvents,
 ) {
-  const server = await ControlServer.listen(path, daemon, rpc, limits);
+  const server = await ControlServer.listen(path, daemon, rpc, limits, events);
   return { daemon, server, path };
 }
 
