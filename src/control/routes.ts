@@ -102,7 +102,18 @@ async function readBody(incoming: IncomingMessage, limit: number): Promise<strin
 
 function refuseBody(context: Context, limit: number): Response {
   context.header("Connection", "close");
-  return refuse(context, 413, wrong(`A request may have ${limit} bytes.`, "Name fewer files."));
+  return refuse(context, 413, wrong(`A request may have ${inUnits(limit)}.`, "Name fewer files."));
+}
+
+/** 16777216 → "16 MiB". */
+function inUnits(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB"];
+  let value = bytes;
+  while (units.length > 1 && value >= 1024 && value % 1024 === 0) {
+    value /= 1024;
+    units.shift();
+  }
+  return `${value} ${units[0]}`;
 }
 
 function checkCursor(text: string): string {

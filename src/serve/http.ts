@@ -26,6 +26,10 @@ export async function answer(request: IncomingMessage, response: ServerResponse,
   if (request.method === "OPTIONS") return end(response, 204, "");
   if (path === "/rpc") {
     if (request.method === "POST") return await answerRpc(request, response, options);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      response.setHeader("Allow", "GET, POST");
+      return end(response, 405, "Connect by WebSocket, or send requests with POST.\n");
+    }
     response.setHeader("Upgrade", "websocket");
     return end(response, 426, "Connect by WebSocket, or send requests with POST.\n");
   }

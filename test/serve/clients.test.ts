@@ -313,6 +313,7 @@ describe("what stands beside the protocol", () => {
     ["GET", "/version", 200, /^surrealdb-3\./],
     ["GET", "/", 200, /riffd/],
     ["GET", "/rpc", 426, /WebSocket/],
+    ["PUT", "/rpc", 405, /POST/],
     ["GET", "/export", 501, /riffd/],
     ["POST", "/sql", 501, /riffd/],
     ["GET", "/nothing", 404, /nothing/],
