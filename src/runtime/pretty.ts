@@ -1,8 +1,9 @@
-// Log lines for people: time, level, the session it is about, what was said, and the rest, on one line. Only of a bug the
-// stack follows. Numbers are for programs: what was said names those that matter.
+// Log lines for people: time, level, the session it is about, what was said, and the rest, on one line. Only what an error
+// lists follows on lines of their own, and of a bug the stack. Numbers are for programs: what was said names those that matter.
 import { prettyFactory } from "pino-pretty";
 
-const NOT_SHOWN = new Set(["level", "time", "msg", "error", "session", "status"]);
+const INDENT = "    ";
+const NOT_SHOWN = new Set(["level", "time", "msg", "error", "session", "stack", "status"]);
 
 /** What turns a line of JSON into one for people. */
 export function prettyLines(colour: boolean): (line: string) => string {
@@ -17,7 +18,7 @@ export function prettyLines(colour: boolean): (line: string) => string {
       const fields = about.map(([name, value]) => colors.dim(`${name}=${shown(value)}`));
       const session = typeof log.session === "string" ? [colors.cyan(plain(shortened(log.session)))] : [];
       const line = [...session, plain(String(log[messageKey])), ...fields, ...errorTexts(log.error)].join("  ");
-      return line + stackLines(log.error);
+      return line + (isBug(log) ? stackLines(log.error) : "") + stackLines(log);
     },
   });
 }
@@ -26,9 +27,18 @@ function errorTexts(error: unknown): string[] {
   if (error === undefined) return [];
   if (typeof error !== "object" || error === null) return [shown(error)];
   const { code, type, message, hint } = error as Record<string, unknown>;
-  const texts = [`${code ?? type ?? "error"}: ${plain(String(message))}`];
-  if (typeof hint === "string") texts.push(`Try: ${plain(hint)}`);
-  return texts;
+  const [said = "", ...listed] = String(message).split("\n");
+  const text = [`${code ?? type ?? "error"}: ${plain(said)}`, ...listed.map((one) => INDENT + plain(one).trim())].join(
+    "\n",
+  );
+  if (typeof hint !== "string") return [text];
+  return listed.length === 0 ? [text, `Try: ${plain(hint)}`] : [`${text}\n${INDENT}Try: ${plain(hint)}`];
+}
+
+/** What the system refuses says all that is to be known, and what is only warned of goes on. */
+function isBug({ error, level }: Record<string, unknown>): boolean {
+  const code = typeof error === "object" && error !== null && "code" in error ? String(error.code) : "";
+  return level === "fatal" || (level === "error" && !/^E[A-Z\d]+$/.test(code));
 }
 
 function stackLines(error: unknown): string {

@@ -104,6 +104,28 @@ describe("a log for people", () => {
     expect(text()).toMatch(/^.* FATAL: bug {2}TypeError: no such thing\n\s+at /);
   });
 
+  test("has no stack of what the system refuses, nor of what is only warned of", () => {
+    const { logger, text } = openLog({ format: "pretty" });
+    const refused = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:9"), { code: "ECONNREFUSED" });
+    logger.error({ error: refused }, "not there");
+    logger.warn({ error: new Error("the connection was closed (1006)") }, "away");
+    expect(text()).not.toMatch(/^\s+at /m);
+    logger.fatal({ error: refused }, "nobody expected it");
+    expect(text()).toMatch(/^\s+at /m);
+  });
+
+  test("has what an error lists on a line each", () => {
+    const { logger, text } = openLog({ format: "pretty" });
+    const error = new RiffError("RIFF_CONFIG_INVALID", "There are 2 problems:\n  a is b\n  c is d", "Correct them.");
+    logger.error({ error }, "not taken");
+    expect(text().split("\n").slice(0, -1)).toEqual([
+      expect.stringMatching(/ERROR: not taken {2}RIFF_CONFIG_INVALID: There are 2 problems:$/),
+      "    a is b",
+      "    c is d",
+      "    Try: Correct them.",
+    ]);
+  });
+
   test("is without colour unless that is asked for", () => {
     const plain = openLog({ format: "pretty" });
     const coloured = openLog({ format: "pretty", colour: true });
