@@ -1,5 +1,6 @@
 // The commands for transcripts: what comes in, what goes out, what happened to them.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { FIELDS } from "../config/fields.ts";
 import { EVENT_TYPES } from "../sync/store.ts";
 import { addExamples, many, oneOf, projectOptions, SESSION, SESSIONS, STORE } from "./options.ts";
 import type { Run } from "./run.ts";
@@ -27,6 +28,9 @@ function addSync(program: Command, run: Run): void {
     .option("--operator <name>", "who stands on the commits and events (default: cli)");
   for (const option of projectOptions()) sync.addOption(option);
   sync
+    .addOption(
+      oneOf(new Option("--log-format <format>", "with --watch: auto, json or pretty"), FIELDS.log_format.choices),
+    )
     .option("--json", "one JSON object a line for each session, then a summary", false)
     .option("--quiet", "tell only what failed", false)
     .option(...STORE)

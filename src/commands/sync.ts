@@ -34,6 +34,8 @@ export interface SyncOptions extends StoreOptions {
   readonly until?: string;
   readonly json: boolean;
   readonly quiet: boolean;
+  /** Of a log, which only --watch has. */
+  readonly logFormat?: string;
 }
 
 /** What holds for one run of the command. */
@@ -63,6 +65,13 @@ export async function syncCommand(
       "RIFF_USAGE",
       "riffd sync needs to know what to sync.",
       "Name sessions (`riffd sync 1f2e3d4c`), or sync everything with `riffd sync --all`.",
+    );
+  }
+  if (options.logFormat !== undefined) {
+    throw new RiffError(
+      "RIFF_USAGE",
+      "--log-format goes together with --watch.",
+      "Leave it out; --json is for programs.",
     );
   }
   const { projects, include, exclude } = options;

@@ -83,6 +83,16 @@ test("follows its sessions and their subagents wherever they go, and leaves the 
   expect(await running.ended).toMatchObject({ code: 0 });
 });
 
+test("writes its log as it is told to, which a sync that ends has none of", async () => {
+  const [projects, state] = [projectsWith("mine"), scratchFolder()];
+  const format = ["--projects", projects, "--log-format", "pretty"];
+  const running = startRiffd(state, ["sync", "--watch", ...format]);
+  await running.told(/INFO: caught up with 1 transcript/);
+  running.child.kill("SIGINT");
+  expect(await running.ended).toMatchObject({ code: 0 });
+  expect(await riffd(state, ["sync", "--all", ...format])).toMatchObject({ code: 2, stdout: "" });
+});
+
 test("refuses what a daemon does not take, and sessions that there are not", async () => {
   const [projects, state] = [projectsWith("mine"), scratchFolder()];
   const forced = await riffd(state, ["sync", "--watch", "--force", "--projects", projects]);
