@@ -42,7 +42,7 @@ export async function openFollowedStore(
 /** Follows what the daemon tells. */
 function toldBy(daemon: ControlClient, output: Output): FollowCommits {
   const trouble = {
-    away: (error: Error) => output.note(`Warning: the daemon is away (${error.message}). Waiting …`),
+    away: (error: Error) => output.note(`Warning: ${error.message} Waiting until it is back …`),
     back: () => output.note("The daemon is back."),
   };
   return (cursor, session, signal) => daemon.follow({ cursor, ...(session && { session }), ...trouble }, signal);

@@ -113,8 +113,11 @@ function failure(socketPath: string, error: Error): RiffError {
       error,
     );
   }
-  return unresponsive(error.message, error);
+  return unresponsive(BROKEN_OFF.has(systemCode(error) ?? "") ? "it broke off" : error.message, error);
 }
+
+/** What a connection ends with whose other end has gone. */
+const BROKEN_OFF = new Set(["ECONNRESET", "EPIPE"]);
 
 function errorIn(text: string): WireError | null {
   try {

@@ -246,6 +246,21 @@ describe("a daemon that does not answer as it should", () => {
       expect(told).toEqual([{ kind: "planned", targets: [] }]);
     }
   });
+
+  test("which goes away in the middle of the commits is told so in words", async () => {
+    const client = await strange((socket) =>
+      socket.once("data", () => {
+        socket.write(head("text/event-stream") + chunk("event: position\nid: 0\ndata:\n\n"));
+        setImmediate(() => socket.destroy());
+      }),
+    );
+    const interrupt = new AbortController();
+    const away = await new Promise<RiffError>((resolve) => {
+      void client.follow({ away: resolve }, interrupt.signal).next();
+    });
+    interrupt.abort();
+    expect(away.message).toBe("The daemon does not answer as it should: it broke off.");
+  });
 });
 
 describe("following", () => {
