@@ -205,7 +205,7 @@ export class Activity implements PipelineListener {
     const but = failed === 0 ? "" : `; ${count(failed)} could not be read`;
     this.#logger.info(
       { files: files.size, ...(failed === 0 ? {} : { unread: failed }), seconds },
-      files.size === 0 ? "up to date" : `${what} in ${seconds.toFixed(1)} s${but}`,
+      files.size === 0 ? "up to date" : `${what} in ${duration(seconds)}${but}`,
     );
     this.#onCaughtUp();
   }
@@ -275,4 +275,8 @@ function plural(number: number, noun: string): string {
 
 function count(number: number): string {
   return number.toLocaleString("en-US");
+}
+
+function duration(seconds: number): string {
+  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : `${seconds.toFixed(1)} s`;
 }

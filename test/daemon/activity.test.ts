@@ -251,7 +251,7 @@ describe("the first import", () => {
       "info 1 transcript to read",
       "debug imported: 5 messages",
       "debug is settled: 1 parent_repaired",
-      "info caught up with 1 transcript in 0.0 s",
+      "info caught up with 1 transcript in 0 ms",
       "info grew",
     ]);
   });
