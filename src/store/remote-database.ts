@@ -201,7 +201,7 @@ export class RemoteDatabase implements Database {
           return await withDeadline(answer, deadline, "no answer");
         } catch (thrown) {
           if (!(thrown instanceof DeadlineExceeded) || waited >= SLOW_FACTOR) throw thrown;
-          await this.#probe(connection); // it is alive: the call is slow
+          await Promise.race([this.#probe(connection), lost]); // it is alive: the call is slow
         }
       }
     } finally {
