@@ -470,6 +470,7 @@ export class Pipeline {
     if (work.error !== null) this.#options.listener.recovered(this.#named(work));
     work.attempts = 0;
     work.error = null;
+    work.failedAt = null;
     this.#naming.release(work.path);
     if (work.isStale && this.#isOpen) {
       work.firstSeen = work.lastSeen;
