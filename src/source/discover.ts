@@ -43,7 +43,7 @@ async function realRoots(roots: readonly string[], problems: RiffError[]): Promi
     try {
       real.add(await realpath(root));
     } catch (thrown) {
-      problems.push(unreadable(root, thrown));
+      problems.push(isAbsent(thrown) ? missing(root) : unreadable(root, thrown));
     }
   }
   return outermost(real);
@@ -114,17 +114,19 @@ export function transcriptAt(root: string, path: string): Transcript | null {
   return { path, project, stem, kind: isAgent ? "agent" : "main", parentSession: null, parentIsClaimed: isAgent };
 }
 
+function missing(root: string): RiffError {
+  return new RiffError(
+    "RIFF_PROJECTS_MISSING",
+    `There is no projects folder ${root}.`,
+    "Name the folder that holds your transcripts with --projects DIR.",
+  );
+}
+
 function unreadable(folder: string, thrown: unknown): RiffError {
-  return isAbsent(thrown)
-    ? new RiffError(
-        "RIFF_PROJECTS_MISSING",
-        `There is no projects folder ${folder}.`,
-        "Name the folder that holds your transcripts with --projects DIR.",
-      )
-    : new RiffError(
-        "RIFF_FILE_UNREADABLE",
-        `Cannot read the folder ${folder}: ${toError(thrown).message}`,
-        "Check its owner and rights, and run the command again.",
-        thrown,
-      );
+  return new RiffError(
+    "RIFF_FILE_UNREADABLE",
+    `Cannot read the folder ${folder}: ${toError(thrown).message}`,
+    "Check its owner and rights, and run the command again.",
+    thrown,
+  );
 }

@@ -224,7 +224,7 @@ describe("the first import", () => {
     activity.planned(planned("a", "b"));
     activity.caughtUp(["/p/b.jsonl", "/p/later.jsonl"]);
     expect(log.lines().at(-1)).toMatchObject({
-      msg: "caught up with 1 transcript in 0.0 s; 1 could not be read",
+      msg: "caught up with 1 transcript in 0 ms; 1 could not be read",
       files: 2,
       unread: 1,
     });

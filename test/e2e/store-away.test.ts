@@ -192,6 +192,7 @@ const SOON = `
     env: process.env,
     logger: createLogger({ level: "info", format: "json", colour: false, secrets: [] }),
     signals,
+    chosen: null,
     view: null,
     patience: { ...ENDLESS_PATIENCE, health: { silence: 300, answer: 5_000 } },
     reread: () => settings,
