@@ -1,13 +1,14 @@
 // One transcript on disk: its facts, and its bytes by range.
 import { type FileHandle, open, stat } from "node:fs/promises";
-import { RiffError, systemCode, toError } from "../errors.ts";
+import { isAbsent } from "../absent.ts";
+import { RiffError, toError } from "../errors.ts";
 import type { FileFacts, Files, OpenTranscript } from "../sync/files.ts";
 
 async function findFacts(path: string): Promise<FileFacts | null> {
   try {
     return factsOf(await stat(path, { bigint: true }));
   } catch (thrown) {
-    if (systemCode(thrown) === "ENOENT" || systemCode(thrown) === "ENOTDIR") return null;
+    if (isAbsent(thrown)) return null;
     throw unreadable(path, thrown);
   }
 }

@@ -5,7 +5,8 @@
 import type { BigIntStats, Dirent } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { systemCode, toError } from "../errors.ts";
+import { isAbsent } from "../absent.ts";
+import { toError } from "../errors.ts";
 import { holdsTranscripts, isBelow, transcriptAt } from "./discover.ts";
 import { identityOf } from "./identity.ts";
 import type { ProjectFilter } from "./project-filter.ts";
@@ -174,7 +175,7 @@ export class WatchedTree {
   #refuse(folder: string, error: Error): void {
     this.#watched.get(folder)?.stop();
     this.#watched.delete(folder);
-    if (!isAbsence(error)) this.#refused.set(folder, error);
+    if (!isAbsent(error)) this.#refused.set(folder, error);
   }
 
   /** A folder that has gone, or another one is in its place, and all below it. */
@@ -195,11 +196,7 @@ async function findStats(path: string): Promise<BigIntStats | null> {
   try {
     return await lstat(path, { bigint: true });
   } catch (thrown) {
-    if (isAbsence(thrown)) return null;
+    if (isAbsent(thrown)) return null;
     throw thrown;
   }
-}
-
-function isAbsence(thrown: unknown): boolean {
-  return systemCode(thrown) === "ENOENT" || systemCode(thrown) === "ENOTDIR";
 }
